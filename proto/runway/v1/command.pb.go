@@ -902,6 +902,114 @@ func (x *AssignReplicas) GetReplicas() []*Replica {
 	return nil
 }
 
+// Refusals is the result of a command that treats its items one by one: those
+// that were left out, in the order of the command. Empty when all were applied.
+type Refusals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Refused       []*Refusal             `protobuf:"bytes,1,rep,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusals) Reset() {
+	*x = Refusals{}
+	mi := &file_runway_v1_command_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusals) ProtoMessage() {}
+
+func (x *Refusals) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_command_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusals.ProtoReflect.Descriptor instead.
+func (*Refusals) Descriptor() ([]byte, []int) {
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Refusals) GetRefused() []*Refusal {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+type Refusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Replica that the refused item was about.
+	Replica string `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
+	// Stable code such as RW-2001.
+	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_runway_v1_command_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_command_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Refusal) GetReplica() string {
+	if x != nil {
+		return x.Replica
+	}
+	return ""
+}
+
+func (x *Refusal) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Refusal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type SetReplicaGoals struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Goals         []*ReplicaGoal         `protobuf:"bytes,1,rep,name=goals,proto3" json:"goals,omitempty"`
@@ -911,7 +1019,7 @@ type SetReplicaGoals struct {
 
 func (x *SetReplicaGoals) Reset() {
 	*x = SetReplicaGoals{}
-	mi := &file_runway_v1_command_proto_msgTypes[12]
+	mi := &file_runway_v1_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +1031,7 @@ func (x *SetReplicaGoals) String() string {
 func (*SetReplicaGoals) ProtoMessage() {}
 
 func (x *SetReplicaGoals) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[12]
+	mi := &file_runway_v1_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1044,7 @@ func (x *SetReplicaGoals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetReplicaGoals.ProtoReflect.Descriptor instead.
 func (*SetReplicaGoals) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{12}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetReplicaGoals) GetGoals() []*ReplicaGoal {
@@ -957,7 +1065,7 @@ type ReplicaGoal struct {
 
 func (x *ReplicaGoal) Reset() {
 	*x = ReplicaGoal{}
-	mi := &file_runway_v1_command_proto_msgTypes[13]
+	mi := &file_runway_v1_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1077,7 @@ func (x *ReplicaGoal) String() string {
 func (*ReplicaGoal) ProtoMessage() {}
 
 func (x *ReplicaGoal) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[13]
+	mi := &file_runway_v1_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1090,7 @@ func (x *ReplicaGoal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaGoal.ProtoReflect.Descriptor instead.
 func (*ReplicaGoal) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{13}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReplicaGoal) GetReplica() string {
@@ -1017,7 +1125,7 @@ type ReportReplicas struct {
 
 func (x *ReportReplicas) Reset() {
 	*x = ReportReplicas{}
-	mi := &file_runway_v1_command_proto_msgTypes[14]
+	mi := &file_runway_v1_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1137,7 @@ func (x *ReportReplicas) String() string {
 func (*ReportReplicas) ProtoMessage() {}
 
 func (x *ReportReplicas) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[14]
+	mi := &file_runway_v1_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1150,7 @@ func (x *ReportReplicas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReplicas.ProtoReflect.Descriptor instead.
 func (*ReportReplicas) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{14}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReportReplicas) GetReports() []*NodeReport {
@@ -1064,7 +1172,7 @@ type NodeReport struct {
 
 func (x *NodeReport) Reset() {
 	*x = NodeReport{}
-	mi := &file_runway_v1_command_proto_msgTypes[15]
+	mi := &file_runway_v1_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1184,7 @@ func (x *NodeReport) String() string {
 func (*NodeReport) ProtoMessage() {}
 
 func (x *NodeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[15]
+	mi := &file_runway_v1_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1197,7 @@ func (x *NodeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReport.ProtoReflect.Descriptor instead.
 func (*NodeReport) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{15}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *NodeReport) GetNode() string {
@@ -1133,7 +1241,7 @@ type ConfirmRoutes struct {
 
 func (x *ConfirmRoutes) Reset() {
 	*x = ConfirmRoutes{}
-	mi := &file_runway_v1_command_proto_msgTypes[16]
+	mi := &file_runway_v1_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1145,7 +1253,7 @@ func (x *ConfirmRoutes) String() string {
 func (*ConfirmRoutes) ProtoMessage() {}
 
 func (x *ConfirmRoutes) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[16]
+	mi := &file_runway_v1_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1158,7 +1266,7 @@ func (x *ConfirmRoutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRoutes.ProtoReflect.Descriptor instead.
 func (*ConfirmRoutes) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{16}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ConfirmRoutes) GetServing() []string {
@@ -1198,7 +1306,7 @@ type PurgeReplicas struct {
 
 func (x *PurgeReplicas) Reset() {
 	*x = PurgeReplicas{}
-	mi := &file_runway_v1_command_proto_msgTypes[17]
+	mi := &file_runway_v1_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1318,7 @@ func (x *PurgeReplicas) String() string {
 func (*PurgeReplicas) ProtoMessage() {}
 
 func (x *PurgeReplicas) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[17]
+	mi := &file_runway_v1_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1331,7 @@ func (x *PurgeReplicas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeReplicas.ProtoReflect.Descriptor instead.
 func (*PurgeReplicas) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{17}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PurgeReplicas) GetReplicas() []string {
@@ -1244,7 +1352,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_runway_v1_command_proto_msgTypes[18]
+	mi := &file_runway_v1_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1364,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[18]
+	mi := &file_runway_v1_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1377,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{18}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RegisterNode) GetNode() string {
@@ -1304,7 +1412,7 @@ type SetNodePhase struct {
 
 func (x *SetNodePhase) Reset() {
 	*x = SetNodePhase{}
-	mi := &file_runway_v1_command_proto_msgTypes[19]
+	mi := &file_runway_v1_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1424,7 @@ func (x *SetNodePhase) String() string {
 func (*SetNodePhase) ProtoMessage() {}
 
 func (x *SetNodePhase) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[19]
+	mi := &file_runway_v1_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1437,7 @@ func (x *SetNodePhase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodePhase.ProtoReflect.Descriptor instead.
 func (*SetNodePhase) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{19}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetNodePhase) GetNode() string {
@@ -1363,7 +1471,7 @@ type SetNodeSpec struct {
 
 func (x *SetNodeSpec) Reset() {
 	*x = SetNodeSpec{}
-	mi := &file_runway_v1_command_proto_msgTypes[20]
+	mi := &file_runway_v1_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1483,7 @@ func (x *SetNodeSpec) String() string {
 func (*SetNodeSpec) ProtoMessage() {}
 
 func (x *SetNodeSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[20]
+	mi := &file_runway_v1_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1496,7 @@ func (x *SetNodeSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodeSpec.ProtoReflect.Descriptor instead.
 func (*SetNodeSpec) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{20}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetNodeSpec) GetNode() string {
@@ -1414,7 +1522,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_runway_v1_command_proto_msgTypes[21]
+	mi := &file_runway_v1_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1534,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[21]
+	mi := &file_runway_v1_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1547,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{21}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RemoveNode) GetNode() string {
@@ -1460,7 +1568,7 @@ type RegisterIngress struct {
 
 func (x *RegisterIngress) Reset() {
 	*x = RegisterIngress{}
-	mi := &file_runway_v1_command_proto_msgTypes[22]
+	mi := &file_runway_v1_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1580,7 @@ func (x *RegisterIngress) String() string {
 func (*RegisterIngress) ProtoMessage() {}
 
 func (x *RegisterIngress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[22]
+	mi := &file_runway_v1_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1593,7 @@ func (x *RegisterIngress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterIngress.ProtoReflect.Descriptor instead.
 func (*RegisterIngress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{22}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RegisterIngress) GetIngress() string {
@@ -1520,7 +1628,7 @@ type SetIngressPhase struct {
 
 func (x *SetIngressPhase) Reset() {
 	*x = SetIngressPhase{}
-	mi := &file_runway_v1_command_proto_msgTypes[23]
+	mi := &file_runway_v1_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1640,7 @@ func (x *SetIngressPhase) String() string {
 func (*SetIngressPhase) ProtoMessage() {}
 
 func (x *SetIngressPhase) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[23]
+	mi := &file_runway_v1_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1653,7 @@ func (x *SetIngressPhase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetIngressPhase.ProtoReflect.Descriptor instead.
 func (*SetIngressPhase) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{23}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetIngressPhase) GetIngress() string {
@@ -1578,7 +1686,7 @@ type RemoveIngress struct {
 
 func (x *RemoveIngress) Reset() {
 	*x = RemoveIngress{}
-	mi := &file_runway_v1_command_proto_msgTypes[24]
+	mi := &file_runway_v1_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1698,7 @@ func (x *RemoveIngress) String() string {
 func (*RemoveIngress) ProtoMessage() {}
 
 func (x *RemoveIngress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[24]
+	mi := &file_runway_v1_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1711,7 @@ func (x *RemoveIngress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveIngress.ProtoReflect.Descriptor instead.
 func (*RemoveIngress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{24}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RemoveIngress) GetIngress() string {
@@ -1622,7 +1730,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[25]
+	mi := &file_runway_v1_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +1742,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[25]
+	mi := &file_runway_v1_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +1755,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{25}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PutToken) GetToken() *Token {
@@ -1666,7 +1774,7 @@ type RevokeToken struct {
 
 func (x *RevokeToken) Reset() {
 	*x = RevokeToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[26]
+	mi := &file_runway_v1_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1786,7 @@ func (x *RevokeToken) String() string {
 func (*RevokeToken) ProtoMessage() {}
 
 func (x *RevokeToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[26]
+	mi := &file_runway_v1_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1799,7 @@ func (x *RevokeToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeToken.ProtoReflect.Descriptor instead.
 func (*RevokeToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{26}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RevokeToken) GetToken() string {
@@ -1710,7 +1818,7 @@ type PutJoinToken struct {
 
 func (x *PutJoinToken) Reset() {
 	*x = PutJoinToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[27]
+	mi := &file_runway_v1_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1830,7 @@ func (x *PutJoinToken) String() string {
 func (*PutJoinToken) ProtoMessage() {}
 
 func (x *PutJoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[27]
+	mi := &file_runway_v1_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1843,7 @@ func (x *PutJoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutJoinToken.ProtoReflect.Descriptor instead.
 func (*PutJoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PutJoinToken) GetToken() *JoinToken {
@@ -1755,7 +1863,7 @@ type UseJoinToken struct {
 
 func (x *UseJoinToken) Reset() {
 	*x = UseJoinToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[28]
+	mi := &file_runway_v1_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1875,7 @@ func (x *UseJoinToken) String() string {
 func (*UseJoinToken) ProtoMessage() {}
 
 func (x *UseJoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[28]
+	mi := &file_runway_v1_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1888,7 @@ func (x *UseJoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseJoinToken.ProtoReflect.Descriptor instead.
 func (*UseJoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UseJoinToken) GetToken() string {
@@ -1799,7 +1907,7 @@ type RecordEvents struct {
 
 func (x *RecordEvents) Reset() {
 	*x = RecordEvents{}
-	mi := &file_runway_v1_command_proto_msgTypes[29]
+	mi := &file_runway_v1_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +1919,7 @@ func (x *RecordEvents) String() string {
 func (*RecordEvents) ProtoMessage() {}
 
 func (x *RecordEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[29]
+	mi := &file_runway_v1_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +1932,7 @@ func (x *RecordEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEvents.ProtoReflect.Descriptor instead.
 func (*RecordEvents) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RecordEvents) GetEvents() []*Event {
@@ -1848,7 +1956,7 @@ type SnapshotHeader struct {
 
 func (x *SnapshotHeader) Reset() {
 	*x = SnapshotHeader{}
-	mi := &file_runway_v1_command_proto_msgTypes[30]
+	mi := &file_runway_v1_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1968,7 @@ func (x *SnapshotHeader) String() string {
 func (*SnapshotHeader) ProtoMessage() {}
 
 func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[30]
+	mi := &file_runway_v1_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1981,7 @@ func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotHeader.ProtoReflect.Descriptor instead.
 func (*SnapshotHeader) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SnapshotHeader) GetFormat() uint32 {
@@ -1914,7 +2022,7 @@ type SnapshotTable struct {
 
 func (x *SnapshotTable) Reset() {
 	*x = SnapshotTable{}
-	mi := &file_runway_v1_command_proto_msgTypes[31]
+	mi := &file_runway_v1_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2034,7 @@ func (x *SnapshotTable) String() string {
 func (*SnapshotTable) ProtoMessage() {}
 
 func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[31]
+	mi := &file_runway_v1_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2047,7 @@ func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTable.ProtoReflect.Descriptor instead.
 func (*SnapshotTable) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SnapshotTable) GetName() string {
@@ -1969,7 +2077,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_runway_v1_command_proto_msgTypes[32]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2089,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[32]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2102,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SnapshotRecord) GetTable() string {
@@ -2082,7 +2190,13 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\rPurgeWorkload\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\"@\n" +
 	"\x0eAssignReplicas\x12.\n" +
-	"\breplicas\x18\x01 \x03(\v2\x12.runway.v1.ReplicaR\breplicas\"?\n" +
+	"\breplicas\x18\x01 \x03(\v2\x12.runway.v1.ReplicaR\breplicas\"8\n" +
+	"\bRefusals\x12,\n" +
+	"\arefused\x18\x01 \x03(\v2\x12.runway.v1.RefusalR\arefused\"O\n" +
+	"\aRefusal\x12\x18\n" +
+	"\areplica\x18\x01 \x01(\tR\areplica\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"?\n" +
 	"\x0fSetReplicaGoals\x12,\n" +
 	"\x05goals\x18\x01 \x03(\v2\x16.runway.v1.ReplicaGoalR\x05goals\"d\n" +
 	"\vReplicaGoal\x12\x18\n" +
@@ -2196,7 +2310,7 @@ func file_runway_v1_command_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_runway_v1_command_proto_goTypes = []any{
 	(CommandKind)(0),              // 0: runway.v1.CommandKind
 	(*Command)(nil),               // 1: runway.v1.Command
@@ -2211,82 +2325,85 @@ var file_runway_v1_command_proto_goTypes = []any{
 	(*DeleteWorkload)(nil),        // 10: runway.v1.DeleteWorkload
 	(*PurgeWorkload)(nil),         // 11: runway.v1.PurgeWorkload
 	(*AssignReplicas)(nil),        // 12: runway.v1.AssignReplicas
-	(*SetReplicaGoals)(nil),       // 13: runway.v1.SetReplicaGoals
-	(*ReplicaGoal)(nil),           // 14: runway.v1.ReplicaGoal
-	(*ReportReplicas)(nil),        // 15: runway.v1.ReportReplicas
-	(*NodeReport)(nil),            // 16: runway.v1.NodeReport
-	(*ConfirmRoutes)(nil),         // 17: runway.v1.ConfirmRoutes
-	(*PurgeReplicas)(nil),         // 18: runway.v1.PurgeReplicas
-	(*RegisterNode)(nil),          // 19: runway.v1.RegisterNode
-	(*SetNodePhase)(nil),          // 20: runway.v1.SetNodePhase
-	(*SetNodeSpec)(nil),           // 21: runway.v1.SetNodeSpec
-	(*RemoveNode)(nil),            // 22: runway.v1.RemoveNode
-	(*RegisterIngress)(nil),       // 23: runway.v1.RegisterIngress
-	(*SetIngressPhase)(nil),       // 24: runway.v1.SetIngressPhase
-	(*RemoveIngress)(nil),         // 25: runway.v1.RemoveIngress
-	(*PutToken)(nil),              // 26: runway.v1.PutToken
-	(*RevokeToken)(nil),           // 27: runway.v1.RevokeToken
-	(*PutJoinToken)(nil),          // 28: runway.v1.PutJoinToken
-	(*UseJoinToken)(nil),          // 29: runway.v1.UseJoinToken
-	(*RecordEvents)(nil),          // 30: runway.v1.RecordEvents
-	(*SnapshotHeader)(nil),        // 31: runway.v1.SnapshotHeader
-	(*SnapshotTable)(nil),         // 32: runway.v1.SnapshotTable
-	(*SnapshotRecord)(nil),        // 33: runway.v1.SnapshotRecord
-	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
-	(*Cluster)(nil),               // 35: runway.v1.Cluster
-	(*Token)(nil),                 // 36: runway.v1.Token
-	(*Space)(nil),                 // 37: runway.v1.Space
-	(*SpaceSpec)(nil),             // 38: runway.v1.SpaceSpec
-	(*SpaceStatus)(nil),           // 39: runway.v1.SpaceStatus
-	(*WorkloadKey)(nil),           // 40: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),          // 41: runway.v1.RevisionSpec
-	(*Wanted)(nil),                // 42: runway.v1.Wanted
-	(*DeploymentStatus)(nil),      // 43: runway.v1.DeploymentStatus
-	(*Replica)(nil),               // 44: runway.v1.Replica
-	(Goal)(0),                     // 45: runway.v1.Goal
-	(*ReplicaStatus)(nil),         // 46: runway.v1.ReplicaStatus
-	(*NodeFacts)(nil),             // 47: runway.v1.NodeFacts
-	(NodePhase)(0),                // 48: runway.v1.NodePhase
-	(*NodeSpec)(nil),              // 49: runway.v1.NodeSpec
-	(*IngressFacts)(nil),          // 50: runway.v1.IngressFacts
-	(IngressPhase)(0),             // 51: runway.v1.IngressPhase
-	(*JoinToken)(nil),             // 52: runway.v1.JoinToken
-	(*Event)(nil),                 // 53: runway.v1.Event
+	(*Refusals)(nil),              // 13: runway.v1.Refusals
+	(*Refusal)(nil),               // 14: runway.v1.Refusal
+	(*SetReplicaGoals)(nil),       // 15: runway.v1.SetReplicaGoals
+	(*ReplicaGoal)(nil),           // 16: runway.v1.ReplicaGoal
+	(*ReportReplicas)(nil),        // 17: runway.v1.ReportReplicas
+	(*NodeReport)(nil),            // 18: runway.v1.NodeReport
+	(*ConfirmRoutes)(nil),         // 19: runway.v1.ConfirmRoutes
+	(*PurgeReplicas)(nil),         // 20: runway.v1.PurgeReplicas
+	(*RegisterNode)(nil),          // 21: runway.v1.RegisterNode
+	(*SetNodePhase)(nil),          // 22: runway.v1.SetNodePhase
+	(*SetNodeSpec)(nil),           // 23: runway.v1.SetNodeSpec
+	(*RemoveNode)(nil),            // 24: runway.v1.RemoveNode
+	(*RegisterIngress)(nil),       // 25: runway.v1.RegisterIngress
+	(*SetIngressPhase)(nil),       // 26: runway.v1.SetIngressPhase
+	(*RemoveIngress)(nil),         // 27: runway.v1.RemoveIngress
+	(*PutToken)(nil),              // 28: runway.v1.PutToken
+	(*RevokeToken)(nil),           // 29: runway.v1.RevokeToken
+	(*PutJoinToken)(nil),          // 30: runway.v1.PutJoinToken
+	(*UseJoinToken)(nil),          // 31: runway.v1.UseJoinToken
+	(*RecordEvents)(nil),          // 32: runway.v1.RecordEvents
+	(*SnapshotHeader)(nil),        // 33: runway.v1.SnapshotHeader
+	(*SnapshotTable)(nil),         // 34: runway.v1.SnapshotTable
+	(*SnapshotRecord)(nil),        // 35: runway.v1.SnapshotRecord
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*Cluster)(nil),               // 37: runway.v1.Cluster
+	(*Token)(nil),                 // 38: runway.v1.Token
+	(*Space)(nil),                 // 39: runway.v1.Space
+	(*SpaceSpec)(nil),             // 40: runway.v1.SpaceSpec
+	(*SpaceStatus)(nil),           // 41: runway.v1.SpaceStatus
+	(*WorkloadKey)(nil),           // 42: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),          // 43: runway.v1.RevisionSpec
+	(*Wanted)(nil),                // 44: runway.v1.Wanted
+	(*DeploymentStatus)(nil),      // 45: runway.v1.DeploymentStatus
+	(*Replica)(nil),               // 46: runway.v1.Replica
+	(Goal)(0),                     // 47: runway.v1.Goal
+	(*ReplicaStatus)(nil),         // 48: runway.v1.ReplicaStatus
+	(*NodeFacts)(nil),             // 49: runway.v1.NodeFacts
+	(NodePhase)(0),                // 50: runway.v1.NodePhase
+	(*NodeSpec)(nil),              // 51: runway.v1.NodeSpec
+	(*IngressFacts)(nil),          // 52: runway.v1.IngressFacts
+	(IngressPhase)(0),             // 53: runway.v1.IngressPhase
+	(*JoinToken)(nil),             // 54: runway.v1.JoinToken
+	(*Event)(nil),                 // 55: runway.v1.Event
 }
 var file_runway_v1_command_proto_depIdxs = []int32{
 	0,  // 0: runway.v1.Command.kind:type_name -> runway.v1.CommandKind
-	34, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
-	35, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
-	36, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
-	37, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
-	38, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
-	39, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
-	40, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
-	41, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
-	42, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
-	43, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
-	40, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
-	40, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
-	40, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
-	44, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
-	14, // 15: runway.v1.SetReplicaGoals.goals:type_name -> runway.v1.ReplicaGoal
-	45, // 16: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
-	16, // 17: runway.v1.ReportReplicas.reports:type_name -> runway.v1.NodeReport
-	46, // 18: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
-	47, // 19: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
-	48, // 20: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
-	49, // 21: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
-	50, // 22: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
-	51, // 23: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
-	36, // 24: runway.v1.PutToken.token:type_name -> runway.v1.Token
-	52, // 25: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
-	53, // 26: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
-	32, // 27: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	36, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
+	37, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
+	38, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
+	39, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
+	40, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
+	41, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
+	42, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
+	43, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
+	44, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
+	45, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
+	42, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
+	42, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
+	42, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
+	46, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
+	14, // 15: runway.v1.Refusals.refused:type_name -> runway.v1.Refusal
+	16, // 16: runway.v1.SetReplicaGoals.goals:type_name -> runway.v1.ReplicaGoal
+	47, // 17: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
+	18, // 18: runway.v1.ReportReplicas.reports:type_name -> runway.v1.NodeReport
+	48, // 19: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
+	49, // 20: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
+	50, // 21: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
+	51, // 22: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
+	52, // 23: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
+	53, // 24: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
+	38, // 25: runway.v1.PutToken.token:type_name -> runway.v1.Token
+	54, // 26: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
+	55, // 27: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
+	34, // 28: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_command_proto_init() }
@@ -2301,7 +2418,7 @@ func file_runway_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_command_proto_rawDesc), len(file_runway_v1_command_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

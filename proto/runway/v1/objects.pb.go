@@ -1862,9 +1862,11 @@ type DeploymentSpec struct {
 	// Same revision again, with new replicas.
 	Restart bool `protobuf:"varint,6,opt,name=restart,proto3" json:"restart,omitempty"`
 	// A user asked to cancel.
-	Cancel        bool `protobuf:"varint,7,opt,name=cancel,proto3" json:"cancel,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cancel bool `protobuf:"varint,7,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	// Key of the request that made it; the same key again finds this deployment.
+	IdempotencyKey string `protobuf:"bytes,8,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeploymentSpec) Reset() {
@@ -1944,6 +1946,13 @@ func (x *DeploymentSpec) GetCancel() bool {
 		return x.Cancel
 	}
 	return false
+}
+
+func (x *DeploymentSpec) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // DeploymentStatus is how far it is. Writer: deployment controller.
@@ -3564,7 +3573,7 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x122\n" +
 	"\bworkload\x18\x03 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12-\n" +
 	"\x04spec\x18\x04 \x01(\v2\x19.runway.v1.DeploymentSpecR\x04spec\x123\n" +
-	"\x06status\x18\x05 \x01(\v2\x1b.runway.v1.DeploymentStatusR\x06status\"\xe0\x01\n" +
+	"\x06status\x18\x05 \x01(\v2\x1b.runway.v1.DeploymentStatusR\x06status\"\x89\x02\n" +
 	"\x0eDeploymentSpec\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12+\n" +
 	"\x11previous_revision\x18\x02 \x01(\x04R\x10previousRevision\x12\x1a\n" +
@@ -3573,7 +3582,8 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"created_by\x18\x04 \x01(\tR\tcreatedBy\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\arestart\x18\x06 \x01(\bR\arestart\x12\x16\n" +
-	"\x06cancel\x18\a \x01(\bR\x06cancel\"\xd1\x02\n" +
+	"\x06cancel\x18\a \x01(\bR\x06cancel\x12'\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\xd1\x02\n" +
 	"\x10DeploymentStatus\x120\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1a.runway.v1.DeploymentPhaseR\x05phase\x12&\n" +
 	"\x05cause\x18\x02 \x01(\v2\x10.runway.v1.CauseR\x05cause\x129\n" +
