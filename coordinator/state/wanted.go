@@ -1,0 +1,31 @@
+package state
+
+import runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+
+var wantedTable = table[*runwayv1.Wanted]{
+	name: TableWanted,
+	key:  func(w *runwayv1.Wanted) string { return wantedKey(IDOf(w.GetWorkload()), w.GetRegion()) },
+	indexes: map[string]func(*runwayv1.Wanted) string{
+		byWorkload: func(w *runwayv1.Wanted) string { return string(IDOf(w.GetWorkload())) },
+	},
+}
+
+func wantedKey(id WorkloadID, region string) string { return string(id) + "/" + region }
+
+// Wanted returns how many replicas a workload has in a region, and why.
+func (v *View) Wanted(id WorkloadID, region string) *runwayv1.Wanted {
+	return wantedTable.get(v, wantedKey(id, region))
+}
+
+// WantedOf returns the wanted counts of a workload, by region.
+func (v *View) WantedOf(id WorkloadID) []*runwayv1.Wanted {
+	return wantedTable.where(v, byWorkload, string(id))
+}
+
+// PutWanted writes a wanted count.
+func (tx *Tx) PutWanted(wanted *runwayv1.Wanted) { wantedTable.put(tx, wanted) }
+
+// DeleteWanted removes a wanted count.
+func (tx *Tx) DeleteWanted(id WorkloadID, region string) {
+	wantedTable.remove(tx, wantedKey(id, region))
+}
