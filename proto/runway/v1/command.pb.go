@@ -859,8 +859,10 @@ func (x *PurgeWorkload) GetWorkload() *WorkloadKey {
 // AssignReplicas makes replicas. Each is re-checked against the present state:
 // one whose node, port or room is gone is left out and listed in the result.
 type AssignReplicas struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Replicas      []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Replicas []*Replica             `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// What fits nowhere, or fits again; stored with the wanted count.
+	Problems      []*PlacementProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -902,6 +904,83 @@ func (x *AssignReplicas) GetReplicas() []*Replica {
 	return nil
 }
 
+func (x *AssignReplicas) GetProblems() []*PlacementProblem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+// PlacementProblem says why count replicas have no node; without a cause it says
+// that all have one.
+type PlacementProblem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workload      *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	Region        string                 `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
+	Count         uint32                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Cause         *Cause                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacementProblem) Reset() {
+	*x = PlacementProblem{}
+	mi := &file_runway_v1_command_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementProblem) ProtoMessage() {}
+
+func (x *PlacementProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_command_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementProblem.ProtoReflect.Descriptor instead.
+func (*PlacementProblem) Descriptor() ([]byte, []int) {
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PlacementProblem) GetWorkload() *WorkloadKey {
+	if x != nil {
+		return x.Workload
+	}
+	return nil
+}
+
+func (x *PlacementProblem) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *PlacementProblem) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PlacementProblem) GetCause() *Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
 // Refusals is the result of a command that treats its items one by one: those
 // that were left out, in the order of the command. Empty when all were applied.
 type Refusals struct {
@@ -913,7 +992,7 @@ type Refusals struct {
 
 func (x *Refusals) Reset() {
 	*x = Refusals{}
-	mi := &file_runway_v1_command_proto_msgTypes[12]
+	mi := &file_runway_v1_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1004,7 @@ func (x *Refusals) String() string {
 func (*Refusals) ProtoMessage() {}
 
 func (x *Refusals) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[12]
+	mi := &file_runway_v1_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1017,7 @@ func (x *Refusals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusals.ProtoReflect.Descriptor instead.
 func (*Refusals) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{12}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Refusals) GetRefused() []*Refusal {
@@ -961,7 +1040,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_runway_v1_command_proto_msgTypes[13]
+	mi := &file_runway_v1_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1052,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[13]
+	mi := &file_runway_v1_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1065,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{13}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Refusal) GetReplica() string {
@@ -1019,7 +1098,7 @@ type SetReplicaGoals struct {
 
 func (x *SetReplicaGoals) Reset() {
 	*x = SetReplicaGoals{}
-	mi := &file_runway_v1_command_proto_msgTypes[14]
+	mi := &file_runway_v1_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1110,7 @@ func (x *SetReplicaGoals) String() string {
 func (*SetReplicaGoals) ProtoMessage() {}
 
 func (x *SetReplicaGoals) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[14]
+	mi := &file_runway_v1_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1123,7 @@ func (x *SetReplicaGoals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetReplicaGoals.ProtoReflect.Descriptor instead.
 func (*SetReplicaGoals) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{14}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SetReplicaGoals) GetGoals() []*ReplicaGoal {
@@ -1065,7 +1144,7 @@ type ReplicaGoal struct {
 
 func (x *ReplicaGoal) Reset() {
 	*x = ReplicaGoal{}
-	mi := &file_runway_v1_command_proto_msgTypes[15]
+	mi := &file_runway_v1_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1156,7 @@ func (x *ReplicaGoal) String() string {
 func (*ReplicaGoal) ProtoMessage() {}
 
 func (x *ReplicaGoal) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[15]
+	mi := &file_runway_v1_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1169,7 @@ func (x *ReplicaGoal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaGoal.ProtoReflect.Descriptor instead.
 func (*ReplicaGoal) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{15}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReplicaGoal) GetReplica() string {
@@ -1125,7 +1204,7 @@ type ReportReplicas struct {
 
 func (x *ReportReplicas) Reset() {
 	*x = ReportReplicas{}
-	mi := &file_runway_v1_command_proto_msgTypes[16]
+	mi := &file_runway_v1_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1216,7 @@ func (x *ReportReplicas) String() string {
 func (*ReportReplicas) ProtoMessage() {}
 
 func (x *ReportReplicas) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[16]
+	mi := &file_runway_v1_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1229,7 @@ func (x *ReportReplicas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportReplicas.ProtoReflect.Descriptor instead.
 func (*ReportReplicas) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{16}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReportReplicas) GetReports() []*NodeReport {
@@ -1172,7 +1251,7 @@ type NodeReport struct {
 
 func (x *NodeReport) Reset() {
 	*x = NodeReport{}
-	mi := &file_runway_v1_command_proto_msgTypes[17]
+	mi := &file_runway_v1_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1263,7 @@ func (x *NodeReport) String() string {
 func (*NodeReport) ProtoMessage() {}
 
 func (x *NodeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[17]
+	mi := &file_runway_v1_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1276,7 @@ func (x *NodeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReport.ProtoReflect.Descriptor instead.
 func (*NodeReport) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{17}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NodeReport) GetNode() string {
@@ -1241,7 +1320,7 @@ type ConfirmRoutes struct {
 
 func (x *ConfirmRoutes) Reset() {
 	*x = ConfirmRoutes{}
-	mi := &file_runway_v1_command_proto_msgTypes[18]
+	mi := &file_runway_v1_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1332,7 @@ func (x *ConfirmRoutes) String() string {
 func (*ConfirmRoutes) ProtoMessage() {}
 
 func (x *ConfirmRoutes) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[18]
+	mi := &file_runway_v1_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1345,7 @@ func (x *ConfirmRoutes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRoutes.ProtoReflect.Descriptor instead.
 func (*ConfirmRoutes) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{18}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ConfirmRoutes) GetServing() []string {
@@ -1306,7 +1385,7 @@ type PurgeReplicas struct {
 
 func (x *PurgeReplicas) Reset() {
 	*x = PurgeReplicas{}
-	mi := &file_runway_v1_command_proto_msgTypes[19]
+	mi := &file_runway_v1_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1397,7 @@ func (x *PurgeReplicas) String() string {
 func (*PurgeReplicas) ProtoMessage() {}
 
 func (x *PurgeReplicas) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[19]
+	mi := &file_runway_v1_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1410,7 @@ func (x *PurgeReplicas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeReplicas.ProtoReflect.Descriptor instead.
 func (*PurgeReplicas) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{19}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PurgeReplicas) GetReplicas() []string {
@@ -1352,7 +1431,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_runway_v1_command_proto_msgTypes[20]
+	mi := &file_runway_v1_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1443,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[20]
+	mi := &file_runway_v1_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1456,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{20}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RegisterNode) GetNode() string {
@@ -1412,7 +1491,7 @@ type SetNodePhase struct {
 
 func (x *SetNodePhase) Reset() {
 	*x = SetNodePhase{}
-	mi := &file_runway_v1_command_proto_msgTypes[21]
+	mi := &file_runway_v1_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1503,7 @@ func (x *SetNodePhase) String() string {
 func (*SetNodePhase) ProtoMessage() {}
 
 func (x *SetNodePhase) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[21]
+	mi := &file_runway_v1_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1516,7 @@ func (x *SetNodePhase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodePhase.ProtoReflect.Descriptor instead.
 func (*SetNodePhase) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{21}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetNodePhase) GetNode() string {
@@ -1471,7 +1550,7 @@ type SetNodeSpec struct {
 
 func (x *SetNodeSpec) Reset() {
 	*x = SetNodeSpec{}
-	mi := &file_runway_v1_command_proto_msgTypes[22]
+	mi := &file_runway_v1_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1562,7 @@ func (x *SetNodeSpec) String() string {
 func (*SetNodeSpec) ProtoMessage() {}
 
 func (x *SetNodeSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[22]
+	mi := &file_runway_v1_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1575,7 @@ func (x *SetNodeSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetNodeSpec.ProtoReflect.Descriptor instead.
 func (*SetNodeSpec) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{22}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SetNodeSpec) GetNode() string {
@@ -1522,7 +1601,7 @@ type RemoveNode struct {
 
 func (x *RemoveNode) Reset() {
 	*x = RemoveNode{}
-	mi := &file_runway_v1_command_proto_msgTypes[23]
+	mi := &file_runway_v1_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1613,7 @@ func (x *RemoveNode) String() string {
 func (*RemoveNode) ProtoMessage() {}
 
 func (x *RemoveNode) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[23]
+	mi := &file_runway_v1_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1626,7 @@ func (x *RemoveNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNode.ProtoReflect.Descriptor instead.
 func (*RemoveNode) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{23}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RemoveNode) GetNode() string {
@@ -1568,7 +1647,7 @@ type RegisterIngress struct {
 
 func (x *RegisterIngress) Reset() {
 	*x = RegisterIngress{}
-	mi := &file_runway_v1_command_proto_msgTypes[24]
+	mi := &file_runway_v1_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1659,7 @@ func (x *RegisterIngress) String() string {
 func (*RegisterIngress) ProtoMessage() {}
 
 func (x *RegisterIngress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[24]
+	mi := &file_runway_v1_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1672,7 @@ func (x *RegisterIngress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterIngress.ProtoReflect.Descriptor instead.
 func (*RegisterIngress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{24}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RegisterIngress) GetIngress() string {
@@ -1628,7 +1707,7 @@ type SetIngressPhase struct {
 
 func (x *SetIngressPhase) Reset() {
 	*x = SetIngressPhase{}
-	mi := &file_runway_v1_command_proto_msgTypes[25]
+	mi := &file_runway_v1_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +1719,7 @@ func (x *SetIngressPhase) String() string {
 func (*SetIngressPhase) ProtoMessage() {}
 
 func (x *SetIngressPhase) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[25]
+	mi := &file_runway_v1_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +1732,7 @@ func (x *SetIngressPhase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetIngressPhase.ProtoReflect.Descriptor instead.
 func (*SetIngressPhase) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{25}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetIngressPhase) GetIngress() string {
@@ -1686,7 +1765,7 @@ type RemoveIngress struct {
 
 func (x *RemoveIngress) Reset() {
 	*x = RemoveIngress{}
-	mi := &file_runway_v1_command_proto_msgTypes[26]
+	mi := &file_runway_v1_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1777,7 @@ func (x *RemoveIngress) String() string {
 func (*RemoveIngress) ProtoMessage() {}
 
 func (x *RemoveIngress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[26]
+	mi := &file_runway_v1_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1790,7 @@ func (x *RemoveIngress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveIngress.ProtoReflect.Descriptor instead.
 func (*RemoveIngress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{26}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RemoveIngress) GetIngress() string {
@@ -1730,7 +1809,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[27]
+	mi := &file_runway_v1_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1821,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[27]
+	mi := &file_runway_v1_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1834,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PutToken) GetToken() *Token {
@@ -1774,7 +1853,7 @@ type RevokeToken struct {
 
 func (x *RevokeToken) Reset() {
 	*x = RevokeToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[28]
+	mi := &file_runway_v1_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1865,7 @@ func (x *RevokeToken) String() string {
 func (*RevokeToken) ProtoMessage() {}
 
 func (x *RevokeToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[28]
+	mi := &file_runway_v1_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +1878,7 @@ func (x *RevokeToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeToken.ProtoReflect.Descriptor instead.
 func (*RevokeToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RevokeToken) GetToken() string {
@@ -1818,7 +1897,7 @@ type PutJoinToken struct {
 
 func (x *PutJoinToken) Reset() {
 	*x = PutJoinToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[29]
+	mi := &file_runway_v1_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +1909,7 @@ func (x *PutJoinToken) String() string {
 func (*PutJoinToken) ProtoMessage() {}
 
 func (x *PutJoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[29]
+	mi := &file_runway_v1_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +1922,7 @@ func (x *PutJoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutJoinToken.ProtoReflect.Descriptor instead.
 func (*PutJoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PutJoinToken) GetToken() *JoinToken {
@@ -1863,7 +1942,7 @@ type UseJoinToken struct {
 
 func (x *UseJoinToken) Reset() {
 	*x = UseJoinToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[30]
+	mi := &file_runway_v1_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +1954,7 @@ func (x *UseJoinToken) String() string {
 func (*UseJoinToken) ProtoMessage() {}
 
 func (x *UseJoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[30]
+	mi := &file_runway_v1_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +1967,7 @@ func (x *UseJoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseJoinToken.ProtoReflect.Descriptor instead.
 func (*UseJoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UseJoinToken) GetToken() string {
@@ -1907,7 +1986,7 @@ type RecordEvents struct {
 
 func (x *RecordEvents) Reset() {
 	*x = RecordEvents{}
-	mi := &file_runway_v1_command_proto_msgTypes[31]
+	mi := &file_runway_v1_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +1998,7 @@ func (x *RecordEvents) String() string {
 func (*RecordEvents) ProtoMessage() {}
 
 func (x *RecordEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[31]
+	mi := &file_runway_v1_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2011,7 @@ func (x *RecordEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEvents.ProtoReflect.Descriptor instead.
 func (*RecordEvents) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RecordEvents) GetEvents() []*Event {
@@ -1956,7 +2035,7 @@ type SnapshotHeader struct {
 
 func (x *SnapshotHeader) Reset() {
 	*x = SnapshotHeader{}
-	mi := &file_runway_v1_command_proto_msgTypes[32]
+	mi := &file_runway_v1_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2047,7 @@ func (x *SnapshotHeader) String() string {
 func (*SnapshotHeader) ProtoMessage() {}
 
 func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[32]
+	mi := &file_runway_v1_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2060,7 @@ func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotHeader.ProtoReflect.Descriptor instead.
 func (*SnapshotHeader) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SnapshotHeader) GetFormat() uint32 {
@@ -2022,7 +2101,7 @@ type SnapshotTable struct {
 
 func (x *SnapshotTable) Reset() {
 	*x = SnapshotTable{}
-	mi := &file_runway_v1_command_proto_msgTypes[33]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2034,7 +2113,7 @@ func (x *SnapshotTable) String() string {
 func (*SnapshotTable) ProtoMessage() {}
 
 func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[33]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2047,7 +2126,7 @@ func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTable.ProtoReflect.Descriptor instead.
 func (*SnapshotTable) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SnapshotTable) GetName() string {
@@ -2077,7 +2156,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_runway_v1_command_proto_msgTypes[34]
+	mi := &file_runway_v1_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2168,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[34]
+	mi := &file_runway_v1_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2181,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SnapshotRecord) GetTable() string {
@@ -2188,9 +2267,15 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\"C\n" +
 	"\rPurgeWorkload\x122\n" +
-	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\"@\n" +
+	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\"y\n" +
 	"\x0eAssignReplicas\x12.\n" +
-	"\breplicas\x18\x01 \x03(\v2\x12.runway.v1.ReplicaR\breplicas\"8\n" +
+	"\breplicas\x18\x01 \x03(\v2\x12.runway.v1.ReplicaR\breplicas\x127\n" +
+	"\bproblems\x18\x02 \x03(\v2\x1b.runway.v1.PlacementProblemR\bproblems\"\x9c\x01\n" +
+	"\x10PlacementProblem\x122\n" +
+	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x16\n" +
+	"\x06region\x18\x02 \x01(\tR\x06region\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\x12&\n" +
+	"\x05cause\x18\x04 \x01(\v2\x10.runway.v1.CauseR\x05cause\"8\n" +
 	"\bRefusals\x12,\n" +
 	"\arefused\x18\x01 \x03(\v2\x12.runway.v1.RefusalR\arefused\"O\n" +
 	"\aRefusal\x12\x18\n" +
@@ -2310,7 +2395,7 @@ func file_runway_v1_command_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_runway_v1_command_proto_goTypes = []any{
 	(CommandKind)(0),              // 0: runway.v1.CommandKind
 	(*Command)(nil),               // 1: runway.v1.Command
@@ -2325,85 +2410,90 @@ var file_runway_v1_command_proto_goTypes = []any{
 	(*DeleteWorkload)(nil),        // 10: runway.v1.DeleteWorkload
 	(*PurgeWorkload)(nil),         // 11: runway.v1.PurgeWorkload
 	(*AssignReplicas)(nil),        // 12: runway.v1.AssignReplicas
-	(*Refusals)(nil),              // 13: runway.v1.Refusals
-	(*Refusal)(nil),               // 14: runway.v1.Refusal
-	(*SetReplicaGoals)(nil),       // 15: runway.v1.SetReplicaGoals
-	(*ReplicaGoal)(nil),           // 16: runway.v1.ReplicaGoal
-	(*ReportReplicas)(nil),        // 17: runway.v1.ReportReplicas
-	(*NodeReport)(nil),            // 18: runway.v1.NodeReport
-	(*ConfirmRoutes)(nil),         // 19: runway.v1.ConfirmRoutes
-	(*PurgeReplicas)(nil),         // 20: runway.v1.PurgeReplicas
-	(*RegisterNode)(nil),          // 21: runway.v1.RegisterNode
-	(*SetNodePhase)(nil),          // 22: runway.v1.SetNodePhase
-	(*SetNodeSpec)(nil),           // 23: runway.v1.SetNodeSpec
-	(*RemoveNode)(nil),            // 24: runway.v1.RemoveNode
-	(*RegisterIngress)(nil),       // 25: runway.v1.RegisterIngress
-	(*SetIngressPhase)(nil),       // 26: runway.v1.SetIngressPhase
-	(*RemoveIngress)(nil),         // 27: runway.v1.RemoveIngress
-	(*PutToken)(nil),              // 28: runway.v1.PutToken
-	(*RevokeToken)(nil),           // 29: runway.v1.RevokeToken
-	(*PutJoinToken)(nil),          // 30: runway.v1.PutJoinToken
-	(*UseJoinToken)(nil),          // 31: runway.v1.UseJoinToken
-	(*RecordEvents)(nil),          // 32: runway.v1.RecordEvents
-	(*SnapshotHeader)(nil),        // 33: runway.v1.SnapshotHeader
-	(*SnapshotTable)(nil),         // 34: runway.v1.SnapshotTable
-	(*SnapshotRecord)(nil),        // 35: runway.v1.SnapshotRecord
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
-	(*Cluster)(nil),               // 37: runway.v1.Cluster
-	(*Token)(nil),                 // 38: runway.v1.Token
-	(*Space)(nil),                 // 39: runway.v1.Space
-	(*SpaceSpec)(nil),             // 40: runway.v1.SpaceSpec
-	(*SpaceStatus)(nil),           // 41: runway.v1.SpaceStatus
-	(*WorkloadKey)(nil),           // 42: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),          // 43: runway.v1.RevisionSpec
-	(*Wanted)(nil),                // 44: runway.v1.Wanted
-	(*DeploymentStatus)(nil),      // 45: runway.v1.DeploymentStatus
-	(*Replica)(nil),               // 46: runway.v1.Replica
-	(Goal)(0),                     // 47: runway.v1.Goal
-	(*ReplicaStatus)(nil),         // 48: runway.v1.ReplicaStatus
-	(*NodeFacts)(nil),             // 49: runway.v1.NodeFacts
-	(NodePhase)(0),                // 50: runway.v1.NodePhase
-	(*NodeSpec)(nil),              // 51: runway.v1.NodeSpec
-	(*IngressFacts)(nil),          // 52: runway.v1.IngressFacts
-	(IngressPhase)(0),             // 53: runway.v1.IngressPhase
-	(*JoinToken)(nil),             // 54: runway.v1.JoinToken
-	(*Event)(nil),                 // 55: runway.v1.Event
+	(*PlacementProblem)(nil),      // 13: runway.v1.PlacementProblem
+	(*Refusals)(nil),              // 14: runway.v1.Refusals
+	(*Refusal)(nil),               // 15: runway.v1.Refusal
+	(*SetReplicaGoals)(nil),       // 16: runway.v1.SetReplicaGoals
+	(*ReplicaGoal)(nil),           // 17: runway.v1.ReplicaGoal
+	(*ReportReplicas)(nil),        // 18: runway.v1.ReportReplicas
+	(*NodeReport)(nil),            // 19: runway.v1.NodeReport
+	(*ConfirmRoutes)(nil),         // 20: runway.v1.ConfirmRoutes
+	(*PurgeReplicas)(nil),         // 21: runway.v1.PurgeReplicas
+	(*RegisterNode)(nil),          // 22: runway.v1.RegisterNode
+	(*SetNodePhase)(nil),          // 23: runway.v1.SetNodePhase
+	(*SetNodeSpec)(nil),           // 24: runway.v1.SetNodeSpec
+	(*RemoveNode)(nil),            // 25: runway.v1.RemoveNode
+	(*RegisterIngress)(nil),       // 26: runway.v1.RegisterIngress
+	(*SetIngressPhase)(nil),       // 27: runway.v1.SetIngressPhase
+	(*RemoveIngress)(nil),         // 28: runway.v1.RemoveIngress
+	(*PutToken)(nil),              // 29: runway.v1.PutToken
+	(*RevokeToken)(nil),           // 30: runway.v1.RevokeToken
+	(*PutJoinToken)(nil),          // 31: runway.v1.PutJoinToken
+	(*UseJoinToken)(nil),          // 32: runway.v1.UseJoinToken
+	(*RecordEvents)(nil),          // 33: runway.v1.RecordEvents
+	(*SnapshotHeader)(nil),        // 34: runway.v1.SnapshotHeader
+	(*SnapshotTable)(nil),         // 35: runway.v1.SnapshotTable
+	(*SnapshotRecord)(nil),        // 36: runway.v1.SnapshotRecord
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*Cluster)(nil),               // 38: runway.v1.Cluster
+	(*Token)(nil),                 // 39: runway.v1.Token
+	(*Space)(nil),                 // 40: runway.v1.Space
+	(*SpaceSpec)(nil),             // 41: runway.v1.SpaceSpec
+	(*SpaceStatus)(nil),           // 42: runway.v1.SpaceStatus
+	(*WorkloadKey)(nil),           // 43: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),          // 44: runway.v1.RevisionSpec
+	(*Wanted)(nil),                // 45: runway.v1.Wanted
+	(*DeploymentStatus)(nil),      // 46: runway.v1.DeploymentStatus
+	(*Replica)(nil),               // 47: runway.v1.Replica
+	(*Cause)(nil),                 // 48: runway.v1.Cause
+	(Goal)(0),                     // 49: runway.v1.Goal
+	(*ReplicaStatus)(nil),         // 50: runway.v1.ReplicaStatus
+	(*NodeFacts)(nil),             // 51: runway.v1.NodeFacts
+	(NodePhase)(0),                // 52: runway.v1.NodePhase
+	(*NodeSpec)(nil),              // 53: runway.v1.NodeSpec
+	(*IngressFacts)(nil),          // 54: runway.v1.IngressFacts
+	(IngressPhase)(0),             // 55: runway.v1.IngressPhase
+	(*JoinToken)(nil),             // 56: runway.v1.JoinToken
+	(*Event)(nil),                 // 57: runway.v1.Event
 }
 var file_runway_v1_command_proto_depIdxs = []int32{
 	0,  // 0: runway.v1.Command.kind:type_name -> runway.v1.CommandKind
-	36, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
-	37, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
-	38, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
-	39, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
-	40, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
-	41, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
-	42, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
-	43, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
-	44, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
-	45, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
-	42, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
-	42, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
-	42, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
-	46, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
-	14, // 15: runway.v1.Refusals.refused:type_name -> runway.v1.Refusal
-	16, // 16: runway.v1.SetReplicaGoals.goals:type_name -> runway.v1.ReplicaGoal
-	47, // 17: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
-	18, // 18: runway.v1.ReportReplicas.reports:type_name -> runway.v1.NodeReport
-	48, // 19: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
-	49, // 20: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
-	50, // 21: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
-	51, // 22: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
-	52, // 23: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
-	53, // 24: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
-	38, // 25: runway.v1.PutToken.token:type_name -> runway.v1.Token
-	54, // 26: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
-	55, // 27: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
-	34, // 28: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	37, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
+	38, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
+	39, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
+	40, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
+	41, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
+	42, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
+	43, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
+	44, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
+	45, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
+	46, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
+	43, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
+	43, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
+	43, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
+	47, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
+	13, // 15: runway.v1.AssignReplicas.problems:type_name -> runway.v1.PlacementProblem
+	43, // 16: runway.v1.PlacementProblem.workload:type_name -> runway.v1.WorkloadKey
+	48, // 17: runway.v1.PlacementProblem.cause:type_name -> runway.v1.Cause
+	15, // 18: runway.v1.Refusals.refused:type_name -> runway.v1.Refusal
+	17, // 19: runway.v1.SetReplicaGoals.goals:type_name -> runway.v1.ReplicaGoal
+	49, // 20: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
+	19, // 21: runway.v1.ReportReplicas.reports:type_name -> runway.v1.NodeReport
+	50, // 22: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
+	51, // 23: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
+	52, // 24: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
+	53, // 25: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
+	54, // 26: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
+	55, // 27: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
+	39, // 28: runway.v1.PutToken.token:type_name -> runway.v1.Token
+	56, // 29: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
+	57, // 30: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
+	35, // 31: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_command_proto_init() }
@@ -2418,7 +2508,7 @@ func file_runway_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_command_proto_rawDesc), len(file_runway_v1_command_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

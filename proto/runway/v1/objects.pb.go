@@ -1966,8 +1966,11 @@ type DeploymentStatus struct {
 	// Last time that it came closer to its end; the progress deadline counts from it.
 	ProgressedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=progressed_at,json=progressedAt,proto3" json:"progressed_at,omitempty"`
 	// Replicas of the new set that every live ingress confirmed.
-	Serving       uint32 `protobuf:"varint,6,opt,name=serving,proto3" json:"serving,omitempty"`
-	Wanted        uint32 `protobuf:"varint,7,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	Serving uint32 `protobuf:"varint,6,opt,name=serving,proto3" json:"serving,omitempty"`
+	Wanted  uint32 `protobuf:"varint,7,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	// How many replicas there are to be now, by region: the step that it is at.
+	// Placement makes them so.
+	Targets       []*DeploymentTarget `protobuf:"bytes,8,rep,name=targets,proto3" json:"targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2051,6 +2054,76 @@ func (x *DeploymentStatus) GetWanted() uint32 {
 	return 0
 }
 
+func (x *DeploymentStatus) GetTargets() []*DeploymentTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+// DeploymentTarget is the size of both sets in one region during a deployment.
+type DeploymentTarget struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Region string                 `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	// Replicas that this deployment makes.
+	New uint32 `protobuf:"varint,2,opt,name=new,proto3" json:"new,omitempty"`
+	// Replicas that were there before it.
+	Old           uint32 `protobuf:"varint,3,opt,name=old,proto3" json:"old,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentTarget) Reset() {
+	*x = DeploymentTarget{}
+	mi := &file_runway_v1_objects_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentTarget) ProtoMessage() {}
+
+func (x *DeploymentTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentTarget.ProtoReflect.Descriptor instead.
+func (*DeploymentTarget) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DeploymentTarget) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *DeploymentTarget) GetNew() uint32 {
+	if x != nil {
+		return x.New
+	}
+	return 0
+}
+
+func (x *DeploymentTarget) GetOld() uint32 {
+	if x != nil {
+		return x.Old
+	}
+	return 0
+}
+
 // Wanted is how many replicas a workload has in one region, and why. Writer: the
 // scale API or the autoscaler, never a deployment.
 type Wanted struct {
@@ -2061,14 +2134,18 @@ type Wanted struct {
 	Count    uint32                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
 	Reason   string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Token name, "manifest" or "autoscaler".
-	Writer        string `protobuf:"bytes,6,opt,name=writer,proto3" json:"writer,omitempty"`
+	Writer string `protobuf:"bytes,6,opt,name=writer,proto3" json:"writer,omitempty"`
+	// Why replicas that are wanted have no node; absent when all have one. Writer:
+	// placement.
+	Unplaced      *Cause `protobuf:"bytes,7,opt,name=unplaced,proto3" json:"unplaced,omitempty"`
+	UnplacedCount uint32 `protobuf:"varint,8,opt,name=unplaced_count,json=unplacedCount,proto3" json:"unplaced_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Wanted) Reset() {
 	*x = Wanted{}
-	mi := &file_runway_v1_objects_proto_msgTypes[18]
+	mi := &file_runway_v1_objects_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2157,7 @@ func (x *Wanted) String() string {
 func (*Wanted) ProtoMessage() {}
 
 func (x *Wanted) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[18]
+	mi := &file_runway_v1_objects_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2170,7 @@ func (x *Wanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wanted.ProtoReflect.Descriptor instead.
 func (*Wanted) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{18}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Wanted) GetMeta() *Meta {
@@ -2138,6 +2215,20 @@ func (x *Wanted) GetWriter() string {
 	return ""
 }
 
+func (x *Wanted) GetUnplaced() *Cause {
+	if x != nil {
+		return x.Unplaced
+	}
+	return nil
+}
+
+func (x *Wanted) GetUnplacedCount() uint32 {
+	if x != nil {
+		return x.UnplacedCount
+	}
+	return 0
+}
+
 // Replica is one copy of a revision on one node. Its ID is never reused.
 type Replica struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -2156,7 +2247,7 @@ type Replica struct {
 
 func (x *Replica) Reset() {
 	*x = Replica{}
-	mi := &file_runway_v1_objects_proto_msgTypes[19]
+	mi := &file_runway_v1_objects_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2259,7 @@ func (x *Replica) String() string {
 func (*Replica) ProtoMessage() {}
 
 func (x *Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[19]
+	mi := &file_runway_v1_objects_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2272,7 @@ func (x *Replica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replica.ProtoReflect.Descriptor instead.
 func (*Replica) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{19}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Replica) GetMeta() *Meta {
@@ -2259,7 +2350,7 @@ type ReplicaPlan struct {
 
 func (x *ReplicaPlan) Reset() {
 	*x = ReplicaPlan{}
-	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	mi := &file_runway_v1_objects_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +2362,7 @@ func (x *ReplicaPlan) String() string {
 func (*ReplicaPlan) ProtoMessage() {}
 
 func (x *ReplicaPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	mi := &file_runway_v1_objects_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +2375,7 @@ func (x *ReplicaPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaPlan.ProtoReflect.Descriptor instead.
 func (*ReplicaPlan) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{20}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReplicaPlan) GetNode() string {
@@ -2358,7 +2449,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[21]
+	mi := &file_runway_v1_objects_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2461,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[21]
+	mi := &file_runway_v1_objects_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2474,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{21}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReplicaStatus) GetPhase() ReplicaPhase {
@@ -2472,7 +2563,7 @@ type ReplicaRouting struct {
 
 func (x *ReplicaRouting) Reset() {
 	*x = ReplicaRouting{}
-	mi := &file_runway_v1_objects_proto_msgTypes[22]
+	mi := &file_runway_v1_objects_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +2575,7 @@ func (x *ReplicaRouting) String() string {
 func (*ReplicaRouting) ProtoMessage() {}
 
 func (x *ReplicaRouting) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[22]
+	mi := &file_runway_v1_objects_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +2588,7 @@ func (x *ReplicaRouting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaRouting.ProtoReflect.Descriptor instead.
 func (*ReplicaRouting) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{22}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReplicaRouting) GetServing() bool {
@@ -2536,7 +2627,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_runway_v1_objects_proto_msgTypes[23]
+	mi := &file_runway_v1_objects_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2639,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[23]
+	mi := &file_runway_v1_objects_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2652,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{23}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Node) GetMeta() *Meta {
@@ -2616,7 +2707,7 @@ type NodeSpec struct {
 
 func (x *NodeSpec) Reset() {
 	*x = NodeSpec{}
-	mi := &file_runway_v1_objects_proto_msgTypes[24]
+	mi := &file_runway_v1_objects_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2719,7 @@ func (x *NodeSpec) String() string {
 func (*NodeSpec) ProtoMessage() {}
 
 func (x *NodeSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[24]
+	mi := &file_runway_v1_objects_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2732,7 @@ func (x *NodeSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeSpec.ProtoReflect.Descriptor instead.
 func (*NodeSpec) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{24}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NodeSpec) GetCordoned() bool {
@@ -2680,7 +2771,7 @@ type NodeFacts struct {
 
 func (x *NodeFacts) Reset() {
 	*x = NodeFacts{}
-	mi := &file_runway_v1_objects_proto_msgTypes[25]
+	mi := &file_runway_v1_objects_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2783,7 @@ func (x *NodeFacts) String() string {
 func (*NodeFacts) ProtoMessage() {}
 
 func (x *NodeFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[25]
+	mi := &file_runway_v1_objects_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2796,7 @@ func (x *NodeFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeFacts.ProtoReflect.Descriptor instead.
 func (*NodeFacts) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{25}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *NodeFacts) GetAddress() string {
@@ -2847,7 +2938,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[26]
+	mi := &file_runway_v1_objects_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +2950,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[26]
+	mi := &file_runway_v1_objects_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +2963,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{26}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *NodeStatus) GetPhase() NodePhase {
@@ -2910,7 +3001,7 @@ type Ingress struct {
 
 func (x *Ingress) Reset() {
 	*x = Ingress{}
-	mi := &file_runway_v1_objects_proto_msgTypes[27]
+	mi := &file_runway_v1_objects_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2922,7 +3013,7 @@ func (x *Ingress) String() string {
 func (*Ingress) ProtoMessage() {}
 
 func (x *Ingress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[27]
+	mi := &file_runway_v1_objects_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2935,7 +3026,7 @@ func (x *Ingress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ingress.ProtoReflect.Descriptor instead.
 func (*Ingress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Ingress) GetMeta() *Meta {
@@ -2995,7 +3086,7 @@ type IngressFacts struct {
 
 func (x *IngressFacts) Reset() {
 	*x = IngressFacts{}
-	mi := &file_runway_v1_objects_proto_msgTypes[28]
+	mi := &file_runway_v1_objects_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3098,7 @@ func (x *IngressFacts) String() string {
 func (*IngressFacts) ProtoMessage() {}
 
 func (x *IngressFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[28]
+	mi := &file_runway_v1_objects_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3111,7 @@ func (x *IngressFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressFacts.ProtoReflect.Descriptor instead.
 func (*IngressFacts) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *IngressFacts) GetPublicAddresses() []string {
@@ -3097,7 +3188,7 @@ type IngressStatus struct {
 
 func (x *IngressStatus) Reset() {
 	*x = IngressStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[29]
+	mi := &file_runway_v1_objects_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3200,7 @@ func (x *IngressStatus) String() string {
 func (*IngressStatus) ProtoMessage() {}
 
 func (x *IngressStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[29]
+	mi := &file_runway_v1_objects_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3213,7 @@ func (x *IngressStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressStatus.ProtoReflect.Descriptor instead.
 func (*IngressStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *IngressStatus) GetPhase() IngressPhase {
@@ -3157,7 +3248,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_runway_v1_objects_proto_msgTypes[30]
+	mi := &file_runway_v1_objects_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3169,7 +3260,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[30]
+	mi := &file_runway_v1_objects_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3273,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Token) GetMeta() *Meta {
@@ -3251,7 +3342,7 @@ type JoinToken struct {
 
 func (x *JoinToken) Reset() {
 	*x = JoinToken{}
-	mi := &file_runway_v1_objects_proto_msgTypes[31]
+	mi := &file_runway_v1_objects_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3263,7 +3354,7 @@ func (x *JoinToken) String() string {
 func (*JoinToken) ProtoMessage() {}
 
 func (x *JoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[31]
+	mi := &file_runway_v1_objects_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3276,7 +3367,7 @@ func (x *JoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinToken.ProtoReflect.Descriptor instead.
 func (*JoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *JoinToken) GetMeta() *Meta {
@@ -3353,7 +3444,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_runway_v1_objects_proto_msgTypes[32]
+	mi := &file_runway_v1_objects_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3456,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[32]
+	mi := &file_runway_v1_objects_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3469,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Event) GetMeta() *Meta {
@@ -3583,7 +3674,7 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\arestart\x18\x06 \x01(\bR\arestart\x12\x16\n" +
 	"\x06cancel\x18\a \x01(\bR\x06cancel\x12'\n" +
-	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\xd1\x02\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\x88\x03\n" +
 	"\x10DeploymentStatus\x120\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1a.runway.v1.DeploymentPhaseR\x05phase\x12&\n" +
 	"\x05cause\x18\x02 \x01(\v2\x10.runway.v1.CauseR\x05cause\x129\n" +
@@ -3592,14 +3683,21 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\bended_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12?\n" +
 	"\rprogressed_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fprogressedAt\x12\x18\n" +
 	"\aserving\x18\x06 \x01(\rR\aserving\x12\x16\n" +
-	"\x06wanted\x18\a \x01(\rR\x06wanted\"\xbf\x01\n" +
+	"\x06wanted\x18\a \x01(\rR\x06wanted\x125\n" +
+	"\atargets\x18\b \x03(\v2\x1b.runway.v1.DeploymentTargetR\atargets\"N\n" +
+	"\x10DeploymentTarget\x12\x16\n" +
+	"\x06region\x18\x01 \x01(\tR\x06region\x12\x10\n" +
+	"\x03new\x18\x02 \x01(\rR\x03new\x12\x10\n" +
+	"\x03old\x18\x03 \x01(\rR\x03old\"\x94\x02\n" +
 	"\x06Wanted\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x122\n" +
 	"\bworkload\x18\x02 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x14\n" +
 	"\x05count\x18\x04 \x01(\rR\x05count\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06writer\x18\x06 \x01(\tR\x06writer\"\xc1\x02\n" +
+	"\x06writer\x18\x06 \x01(\tR\x06writer\x12,\n" +
+	"\bunplaced\x18\a \x01(\v2\x10.runway.v1.CauseR\bunplaced\x12%\n" +
+	"\x0eunplaced_count\x18\b \x01(\rR\runplacedCount\"\xc1\x02\n" +
 	"\aReplica\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x122\n" +
@@ -3809,7 +3907,7 @@ func file_runway_v1_objects_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_objects_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_runway_v1_objects_proto_goTypes = []any{
 	(SpacePhase)(0),               // 0: runway.v1.SpacePhase
 	(Protocol)(0),                 // 1: runway.v1.Protocol
@@ -3838,30 +3936,31 @@ var file_runway_v1_objects_proto_goTypes = []any{
 	(*Deployment)(nil),            // 24: runway.v1.Deployment
 	(*DeploymentSpec)(nil),        // 25: runway.v1.DeploymentSpec
 	(*DeploymentStatus)(nil),      // 26: runway.v1.DeploymentStatus
-	(*Wanted)(nil),                // 27: runway.v1.Wanted
-	(*Replica)(nil),               // 28: runway.v1.Replica
-	(*ReplicaPlan)(nil),           // 29: runway.v1.ReplicaPlan
-	(*ReplicaStatus)(nil),         // 30: runway.v1.ReplicaStatus
-	(*ReplicaRouting)(nil),        // 31: runway.v1.ReplicaRouting
-	(*Node)(nil),                  // 32: runway.v1.Node
-	(*NodeSpec)(nil),              // 33: runway.v1.NodeSpec
-	(*NodeFacts)(nil),             // 34: runway.v1.NodeFacts
-	(*NodeStatus)(nil),            // 35: runway.v1.NodeStatus
-	(*Ingress)(nil),               // 36: runway.v1.Ingress
-	(*IngressFacts)(nil),          // 37: runway.v1.IngressFacts
-	(*IngressStatus)(nil),         // 38: runway.v1.IngressStatus
-	(*Token)(nil),                 // 39: runway.v1.Token
-	(*JoinToken)(nil),             // 40: runway.v1.JoinToken
-	(*Event)(nil),                 // 41: runway.v1.Event
-	nil,                           // 42: runway.v1.RevisionSpec.EnvEntry
-	nil,                           // 43: runway.v1.RevisionSpec.LabelsEntry
-	nil,                           // 44: runway.v1.NodeFacts.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 46: google.protobuf.Duration
+	(*DeploymentTarget)(nil),      // 27: runway.v1.DeploymentTarget
+	(*Wanted)(nil),                // 28: runway.v1.Wanted
+	(*Replica)(nil),               // 29: runway.v1.Replica
+	(*ReplicaPlan)(nil),           // 30: runway.v1.ReplicaPlan
+	(*ReplicaStatus)(nil),         // 31: runway.v1.ReplicaStatus
+	(*ReplicaRouting)(nil),        // 32: runway.v1.ReplicaRouting
+	(*Node)(nil),                  // 33: runway.v1.Node
+	(*NodeSpec)(nil),              // 34: runway.v1.NodeSpec
+	(*NodeFacts)(nil),             // 35: runway.v1.NodeFacts
+	(*NodeStatus)(nil),            // 36: runway.v1.NodeStatus
+	(*Ingress)(nil),               // 37: runway.v1.Ingress
+	(*IngressFacts)(nil),          // 38: runway.v1.IngressFacts
+	(*IngressStatus)(nil),         // 39: runway.v1.IngressStatus
+	(*Token)(nil),                 // 40: runway.v1.Token
+	(*JoinToken)(nil),             // 41: runway.v1.JoinToken
+	(*Event)(nil),                 // 42: runway.v1.Event
+	nil,                           // 43: runway.v1.RevisionSpec.EnvEntry
+	nil,                           // 44: runway.v1.RevisionSpec.LabelsEntry
+	nil,                           // 45: runway.v1.NodeFacts.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 47: google.protobuf.Duration
 }
 var file_runway_v1_objects_proto_depIdxs = []int32{
-	45, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
-	45, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
+	46, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
+	46, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
 	9,  // 2: runway.v1.Cluster.meta:type_name -> runway.v1.Meta
 	9,  // 3: runway.v1.Space.meta:type_name -> runway.v1.Meta
 	14, // 4: runway.v1.Space.spec:type_name -> runway.v1.SpaceSpec
@@ -3872,20 +3971,20 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	9,  // 9: runway.v1.Workload.meta:type_name -> runway.v1.Meta
 	10, // 10: runway.v1.Workload.key:type_name -> runway.v1.WorkloadKey
 	2,  // 11: runway.v1.Probe.kind:type_name -> runway.v1.ProbeKind
-	46, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
-	46, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
-	46, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
+	47, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
+	47, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
+	47, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
 	21, // 15: runway.v1.RevisionSpec.image:type_name -> runway.v1.Image
 	1,  // 16: runway.v1.RevisionSpec.protocol:type_name -> runway.v1.Protocol
 	19, // 17: runway.v1.RevisionSpec.resources:type_name -> runway.v1.Resources
 	20, // 18: runway.v1.RevisionSpec.scale:type_name -> runway.v1.ScalePolicy
 	18, // 19: runway.v1.RevisionSpec.startup_probe:type_name -> runway.v1.Probe
 	18, // 20: runway.v1.RevisionSpec.liveness_probe:type_name -> runway.v1.Probe
-	42, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
-	46, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
-	46, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
-	46, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
-	43, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
+	43, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
+	47, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
+	47, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
+	47, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
+	44, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
 	9,  // 26: runway.v1.Revision.meta:type_name -> runway.v1.Meta
 	10, // 27: runway.v1.Revision.workload:type_name -> runway.v1.WorkloadKey
 	22, // 28: runway.v1.Revision.spec:type_name -> runway.v1.RevisionSpec
@@ -3895,48 +3994,50 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	26, // 32: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
 	3,  // 33: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
 	11, // 34: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
-	45, // 35: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
-	45, // 36: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
-	45, // 37: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
-	9,  // 38: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
-	10, // 39: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
-	9,  // 40: runway.v1.Replica.meta:type_name -> runway.v1.Meta
-	10, // 41: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
-	29, // 42: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
-	30, // 43: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
-	31, // 44: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
-	4,  // 45: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
-	45, // 46: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
-	5,  // 47: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
-	45, // 48: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
-	45, // 49: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
-	11, // 50: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
-	9,  // 51: runway.v1.Node.meta:type_name -> runway.v1.Meta
-	33, // 52: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
-	34, // 53: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
-	35, // 54: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
-	44, // 55: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
-	6,  // 56: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
-	45, // 57: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 58: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
-	37, // 59: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
-	38, // 60: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
-	7,  // 61: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
-	45, // 62: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 63: runway.v1.Token.meta:type_name -> runway.v1.Meta
-	8,  // 64: runway.v1.Token.role:type_name -> runway.v1.Role
-	45, // 65: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 66: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
-	8,  // 67: runway.v1.JoinToken.role:type_name -> runway.v1.Role
-	45, // 68: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 69: runway.v1.Event.meta:type_name -> runway.v1.Meta
-	45, // 70: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
-	10, // 71: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
-	72, // [72:72] is the sub-list for method output_type
-	72, // [72:72] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	46, // 35: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
+	46, // 36: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
+	46, // 37: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
+	27, // 38: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
+	9,  // 39: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
+	10, // 40: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
+	11, // 41: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
+	9,  // 42: runway.v1.Replica.meta:type_name -> runway.v1.Meta
+	10, // 43: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
+	30, // 44: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
+	31, // 45: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
+	32, // 46: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
+	4,  // 47: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
+	46, // 48: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
+	5,  // 49: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
+	46, // 50: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
+	46, // 51: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
+	11, // 52: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
+	9,  // 53: runway.v1.Node.meta:type_name -> runway.v1.Meta
+	34, // 54: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
+	35, // 55: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
+	36, // 56: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
+	45, // 57: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
+	6,  // 58: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
+	46, // 59: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 60: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
+	38, // 61: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
+	39, // 62: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
+	7,  // 63: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
+	46, // 64: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 65: runway.v1.Token.meta:type_name -> runway.v1.Meta
+	8,  // 66: runway.v1.Token.role:type_name -> runway.v1.Role
+	46, // 67: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 68: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
+	8,  // 69: runway.v1.JoinToken.role:type_name -> runway.v1.Role
+	46, // 70: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 71: runway.v1.Event.meta:type_name -> runway.v1.Meta
+	46, // 72: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
+	10, // 73: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
+	74, // [74:74] is the sub-list for method output_type
+	74, // [74:74] is the sub-list for method input_type
+	74, // [74:74] is the sub-list for extension type_name
+	74, // [74:74] is the sub-list for extension extendee
+	0,  // [0:74] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_objects_proto_init() }
@@ -3950,7 +4051,7 @@ func file_runway_v1_objects_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_objects_proto_rawDesc), len(file_runway_v1_objects_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
