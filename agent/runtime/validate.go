@@ -32,13 +32,13 @@ func (s ContainerSpec) Validate() error {
 		problems = append(problems, err)
 	}
 	if s.LogPath == "" {
-		problems = append(problems, fmt.Errorf("%w: no log path", ErrInvalid))
+		problems = append(problems, fmt.Errorf("no log path: %w", ErrInvalid))
 	}
 	problems = append(problems, s.Resources.validate()...)
 	problems = append(problems, s.validateEnvironment()...)
 	for key := range s.Labels {
 		if IsReservedLabel(key) {
-			problems = append(problems, fmt.Errorf("%w: label %q is reserved", ErrInvalid, key))
+			problems = append(problems, fmt.Errorf("label %q is reserved: %w", key, ErrInvalid))
 		}
 	}
 	return errors.Join(problems...)
@@ -47,7 +47,7 @@ func (s ContainerSpec) Validate() error {
 // Validate reports an ID that could not name a file, a cgroup and a containerd object.
 func (id ContainerID) Validate() error {
 	if len(id) > maxID || !idForm.MatchString(string(id)) {
-		return fmt.Errorf("%w: container id %q: want at most %d letters and digits, separated by single . _ or -", ErrInvalid, id, maxID)
+		return fmt.Errorf("container id %q: want at most %d letters and digits, separated by single . _ or -: %w", id, maxID, ErrInvalid)
 	}
 	return nil
 }
@@ -56,11 +56,11 @@ func (id ContainerID) Validate() error {
 func ParseDigest(ref string) (digest.Digest, error) {
 	_, text, found := strings.Cut(ref, "@")
 	if !found {
-		return "", fmt.Errorf("%w: image %q: no digest", ErrInvalid, ref)
+		return "", fmt.Errorf("image %q: no digest: %w", ref, ErrInvalid)
 	}
 	parsed, err := digest.Parse(text)
 	if err != nil {
-		return "", fmt.Errorf("%w: image %q: %w", ErrInvalid, ref, err)
+		return "", fmt.Errorf("image %q: %w: %w", ref, ErrInvalid, err)
 	}
 	return parsed, nil
 }
@@ -78,10 +78,10 @@ func IsReservedLabel(key string) bool {
 func (r Resources) validate() []error {
 	var problems []error
 	if r.Memory <= 0 {
-		problems = append(problems, fmt.Errorf("%w: memory limit %d: must be set", ErrInvalid, r.Memory))
+		problems = append(problems, fmt.Errorf("memory limit %d: must be set: %w", r.Memory, ErrInvalid))
 	}
 	if r.CPULimit < 0 || r.CPUReservation < 0 || r.Pids < 0 {
-		problems = append(problems, fmt.Errorf("%w: negative limit: cpu %d, cpu reservation %d, pids %d", ErrInvalid, r.CPULimit, r.CPUReservation, r.Pids))
+		problems = append(problems, fmt.Errorf("negative limit: cpu %d, cpu reservation %d, pids %d: %w", r.CPULimit, r.CPUReservation, r.Pids, ErrInvalid))
 	}
 	return problems
 }
@@ -89,9 +89,9 @@ func (r Resources) validate() []error {
 func (s ContainerSpec) validateEnvironment() []error {
 	var problems []error
 	size := 0
-	for _, line := range s.Env {
-		if key, _, found := strings.Cut(line, "="); !found || key == "" || strings.ContainsRune(line, 0) {
-			problems = append(problems, fmt.Errorf("%w: environment %q: want KEY=value", ErrInvalid, key))
+	for i, line := range s.Env {
+		if key, _, found := strings.Cut(line, "="); !found || key == "" || strings.ContainsRune(line, 0) { // no text: it may be secret
+			problems = append(problems, fmt.Errorf("environment line %d: want KEY=value: %w", i+1, ErrInvalid))
 		}
 		size += len(line)
 	}
@@ -99,7 +99,7 @@ func (s ContainerSpec) validateEnvironment() []error {
 		size += len(word)
 	}
 	if size > maxEnvironment {
-		problems = append(problems, fmt.Errorf("%w: command and environment have %d bytes, limit %d", ErrInvalid, size, maxEnvironment))
+		problems = append(problems, fmt.Errorf("command and environment have %d bytes, limit %d: %w", size, maxEnvironment, ErrInvalid))
 	}
 	return problems
 }

@@ -1,0 +1,106 @@
+package containerd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/moby/sys/mountinfo"
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"github.com/runway-platform/runway/agent/runtime"
+)
+
+// bundles is where containerd keeps the folders of its tasks, below its state and its root.
+const bundles = "io.containerd.runtime.v2.task"
+
+// runcStates is where the shim keeps the low-level runtime's state of each container. It does not depend on containerd's own
+// state folder.
+const runcStates = "/run/containerd/runc"
+
+// removeLeftovers ends what a killed shim leaves behind: live processes, a shim that containerd has forgotten, the mounted
+// root filesystem, folders. After a regular end of the task only an empty cgroup can remain.
+func (r *Runtime) removeLeftovers(ctx context.Context, id runtime.ContainerID, forgotten bool) error {
+	if err := r.killOrphans(ctx, id); err != nil {
+		return err
+	}
+	if !forgotten {
+		return nil
+	}
+	if err := r.killShim(id); err != nil {
+		return err
+	}
+	return r.removeBundle(id)
+}
+
+// killOrphans ends processes that outlived their task.
+func (r *Runtime) killOrphans(ctx context.Context, id runtime.ContainerID) error {
+	group := r.group(id)
+	pids, err := group.PIDs()
+	if err != nil || len(pids) == 0 {
+		return err
+	}
+	r.config.Logger.Warn("killing processes that have no shim", "container_id", id, "pids", pids)
+	return group.Kill(ctx)
+}
+
+// killShim ends the shims of a container that containerd has no task of.
+func (r *Runtime) killShim(id runtime.ContainerID) error {
+	processes, err := procfs.AllProcs()
+	if err != nil {
+		return fmt.Errorf("list processes: %w", err)
+	}
+	for _, process := range processes {
+		words, err := process.CmdLine()
+		if err != nil || !r.isShim(words, id) { // a process that is gone has no command line
+			continue
+		}
+		r.config.Logger.Warn("killing a shim that containerd has forgotten", "container_id", id, "pid", process.PID)
+		if err := unix.Kill(process.PID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("kill shim %d: %w", process.PID, err)
+		}
+	}
+	return nil
+}
+
+// isShim recognizes "containerd-shim-runc-v2 -namespace NS -id ID -address SOCKET" of our containerd.
+func (r *Runtime) isShim(words []string, id runtime.ContainerID) bool {
+	follows := func(flag, value string) bool {
+		at := slices.Index(words, flag)
+		return at >= 0 && at+1 < len(words) && words[at+1] == value
+	}
+	return len(words) > 0 && filepath.Base(words[0]) == "containerd-shim-runc-v2" &&
+		follows("-namespace", r.config.Namespace) && follows("-id", string(id)) && follows("-address", r.config.Address)
+}
+
+// removeBundle unmounts the root filesystem and removes the task's folders.
+func (r *Runtime) removeBundle(id runtime.ContainerID) error {
+	state := filepath.Join(r.config.StateDir, bundles, r.config.Namespace, string(id))
+	if err := unmountBelow(state); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.RemoveAll(state),
+		os.RemoveAll(filepath.Join(r.config.RootDir, bundles, r.config.Namespace, string(id))),
+		os.RemoveAll(filepath.Join(runcStates, r.config.Namespace, string(id))))
+}
+
+// unmountBelow detaches every mount in a folder, so that removing the folder cannot reach into one.
+func unmountBelow(folder string) error {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(folder))
+	if err != nil {
+		return fmt.Errorf("list mounts below %q: %w", folder, err)
+	}
+	slices.SortFunc(mounts, func(a, b *mountinfo.Info) int { return bytes.Compare([]byte(b.Mountpoint), []byte(a.Mountpoint)) })
+	for _, mount := range mounts {
+		if err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("unmount %q: %w", mount.Mountpoint, err)
+		}
+	}
+	return nil
+}

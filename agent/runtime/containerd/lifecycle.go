@@ -1,0 +1,91 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
+
+	"github.com/runway-platform/runway/agent/runtime"
+)
+
+// Start lets the waiting process go.
+func (r *Runtime) Start(ctx context.Context, id runtime.ContainerID) error {
+	ctx, cancel := r.bound(ctx, createTimeout)
+	defer cancel()
+	if err := r.start(ctx, id); err != nil {
+		return fmt.Errorf("start container %q: %w", id, err)
+	}
+	return nil
+}
+
+func (r *Runtime) start(ctx context.Context, id runtime.ContainerID) error {
+	process, err := r.status(ctx, id)
+	if err != nil || process.GetStatus() != task.Status_CREATED {
+		return err
+	}
+	now := time.Now()
+	if _, err := r.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: string(id)}); err != nil {
+		return classify(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.started[id] = now
+	return nil
+}
+
+// Signal sends a signal; SIGKILL goes to every process.
+func (r *Runtime) Signal(ctx context.Context, id runtime.ContainerID, sig syscall.Signal) error {
+	ctx, cancel := r.bound(ctx, queryTimeout)
+	defer cancel()
+	if err := r.signal(ctx, id, sig); err != nil {
+		return fmt.Errorf("send %v to container %q: %w", sig, id, err)
+	}
+	return nil
+}
+
+func (r *Runtime) signal(ctx context.Context, id runtime.ContainerID, sig syscall.Signal) error {
+	process, err := r.status(ctx, id)
+	if err != nil || process.GetStatus() != task.Status_RUNNING && process.GetStatus() != task.Status_PAUSED {
+		return err
+	}
+	_, err = r.client.TaskService().Kill(ctx, &tasks.KillRequest{
+		ContainerID: string(id), Signal: uint32(sig), All: sig == syscall.SIGKILL,
+	})
+	if err = errgrpc.ToNative(err); errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
+		return nil // it exited between the two calls
+	}
+	return classify(err)
+}
+
+// status asks for a container's first process. Error: runtime.ErrNotFound, also for a container that has lost its task.
+func (r *Runtime) status(ctx context.Context, id runtime.ContainerID) (*task.Process, error) {
+	response, err := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: string(id)})
+	if err != nil {
+		return nil, classify(err)
+	}
+	return response.GetProcess(), nil
+}
+
+// Stats reads the container's cgroup; containerd is not asked.
+func (r *Runtime) Stats(_ context.Context, id runtime.ContainerID) (runtime.Stats, error) {
+	group := r.group(id)
+	memory, memoryErr := group.Memory()
+	cpu, cpuErr := group.CPU()
+	pids, pidsErr := group.Tasks()
+	if err := errors.Join(memoryErr, cpuErr, pidsErr); err != nil {
+		return runtime.Stats{}, fmt.Errorf("read usage of container %q: %w: %w", id, runtime.ErrNotFound, err)
+	}
+	return runtime.Stats{
+		CPU:              cpu,
+		MemoryWorkingSet: runtime.Bytes(memory.WorkingSet),
+		MemoryPeak:       runtime.Bytes(memory.Peak),
+		Pids:             pids,
+	}, nil
+}

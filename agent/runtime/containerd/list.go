@@ -1,0 +1,179 @@
+package containerd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/prometheus/procfs"
+
+	"github.com/runway-platform/runway/agent/runtime"
+)
+
+// List joins four sources: containerd's records that carry our mark, its tasks, and, for what containerd has lost, the cgroups
+// below our parent and the snapshots with our mark.
+func (r *Runtime) List(ctx context.Context) ([]runtime.Container, error) {
+	ctx, cancel := r.bound(ctx, queryTimeout)
+	defer cancel()
+	found, err := r.list(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", classify(err))
+	}
+	return found, nil
+}
+
+func (r *Runtime) list(ctx context.Context) ([]runtime.Container, error) {
+	changing := r.changing() // before and after: what is half made at any moment of the reading is not lost
+	records, err := r.client.ContainerService().List(ctx, fmt.Sprintf("labels.%q==%q", parentLabel, r.config.CgroupParent))
+	if err != nil {
+		return nil, err
+	}
+	processes, err := r.processes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leftovers, err := r.leftovers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(changing, r.changing())
+
+	found := map[runtime.ContainerID]runtime.Container{}
+	for _, id := range leftovers {
+		found[id] = runtime.Container{ID: id, State: runtime.StateUnknown}
+	}
+	for _, record := range records {
+		found[runtime.ContainerID(record.ID)] = r.observe(record, processes[record.ID])
+	}
+	maps.DeleteFunc(found, func(id runtime.ContainerID, c runtime.Container) bool {
+		return c.State == runtime.StateUnknown && changing[id]
+	})
+	return slices.SortedFunc(maps.Values(found), func(a, b runtime.Container) int {
+		return strings.Compare(string(a.ID), string(b.ID))
+	}), nil
+}
+
+// processes returns the first process of every task. A task whose shim is dead or hangs is not among them.
+func (r *Runtime) processes(ctx context.Context) (map[string]*task.Process, error) {
+	response, err := r.client.TaskService().List(ctx, &tasks.ListTasksRequest{})
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*task.Process, len(response.GetTasks()))
+	for _, process := range response.GetTasks() {
+		byID[process.GetID()] = process
+	}
+	return byID, nil
+}
+
+// leftovers returns everything that looks like a container of ours without asking for records.
+func (r *Runtime) leftovers(ctx context.Context) ([]runtime.ContainerID, error) {
+	names, err := r.tree.Children(r.config.CgroupParent)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
+	}
+	collect := func(_ context.Context, info snapshots.Info) error {
+		names = append(names, info.Name)
+		return nil
+	}
+	mark := fmt.Sprintf("labels.%q==%q", parentLabel, r.config.CgroupParent)
+	if err := r.client.SnapshotService(r.config.Snapshotter).Walk(ctx, collect, mark); err != nil {
+		return nil, err
+	}
+	var ids []runtime.ContainerID
+	for _, name := range names {
+		if id := runtime.ContainerID(name); id.Validate() == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// observe turns containerd's view into ours. A record without a process has lost its shim, or its node was restarted.
+func (r *Runtime) observe(record containers.Container, process *task.Process) runtime.Container {
+	id := runtime.ContainerID(record.ID)
+	c := runtime.Container{
+		ID:        id,
+		Labels:    ownLabels(record.Labels),
+		State:     state(process),
+		CreatedAt: record.CreatedAt,
+		OOM:       r.oom(id),
+	}
+	switch c.State {
+	case runtime.StateRunning:
+		c.PID = int(process.GetPid())
+		c.StartedAt = startTime(c.PID, record.CreatedAt)
+	case runtime.StateExited:
+		c.StartedAt = r.startedAt(id, record.CreatedAt)
+		c.FinishedAt = process.GetExitedAt().AsTime()
+		c.ExitCode = int(process.GetExitStatus())
+	case runtime.StateCreated:
+		c.PID = int(process.GetPid())
+	case runtime.StateUnknown:
+	}
+	return c
+}
+
+func state(process *task.Process) runtime.State {
+	switch process.GetStatus() {
+	case task.Status_CREATED:
+		return runtime.StateCreated
+	case task.Status_RUNNING, task.Status_PAUSED, task.Status_PAUSING: // a paused one lives; its probes will say that it does not answer
+		return runtime.StateRunning
+	case task.Status_STOPPED:
+		return runtime.StateExited
+	default:
+		return runtime.StateUnknown
+	}
+}
+
+// oom reads the cgroup, which lasts until Delete. One that is gone tells nothing.
+func (r *Runtime) oom(id runtime.ContainerID) runtime.OOM {
+	memory, err := r.group(id).Memory()
+	if err != nil {
+		return runtime.OOM{}
+	}
+	return runtime.OOM{Killed: memory.OOMKills > 0, Limit: runtime.Bytes(memory.Limit), Peak: runtime.Bytes(memory.Peak)}
+}
+
+func (r *Runtime) startedAt(id runtime.ContainerID, otherwise time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at, found := r.started[id]; found {
+		return at
+	}
+	return otherwise
+}
+
+// startTime asks the kernel when a process began, to a hundredth of a second.
+func startTime(pid int, otherwise time.Time) time.Time {
+	process, err := procfs.NewProc(pid)
+	if err != nil {
+		return otherwise
+	}
+	stat, err := process.Stat()
+	if err != nil {
+		return otherwise
+	}
+	seconds, err := stat.StartTime()
+	if err != nil {
+		return otherwise
+	}
+	return time.Unix(0, int64(seconds*float64(time.Second)))
+}
+
+// ownLabels returns what the container's spec asked for.
+func ownLabels(labels map[string]string) map[string]string {
+	own := maps.Clone(labels)
+	maps.DeleteFunc(own, func(key, _ string) bool {
+		return runtime.IsReservedLabel(key) || key == parentLabel || key == spoolLabel
+	})
+	return own
+}
