@@ -1,0 +1,95 @@
+package manifest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/runway-platform/runway/proto/code"
+	yaml "go.yaml.in/yaml/v3"
+)
+
+const (
+	// maxEnvValueBytes stays below the kernel's limit of one NAME=VALUE, 128 KiB.
+	maxEnvValueBytes = 64 << 10
+	// maxEnvNameLength is far more than any real name.
+	maxEnvNameLength = 256
+	// reservedEnvPrefix is what replicas are told about themselves with.
+	reservedEnvPrefix = "RUNWAY_"
+)
+
+var (
+	envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+	// reservedEnv says why a name may not be set.
+	reservedEnv = map[string]string{
+		"PORT":       "Runway sets it to spec.container_port",
+		"LD_PRELOAD": "it changes every process of the container; set it in the image",
+	}
+)
+
+// readEnv returns the variables of a flat env file. Every scalar becomes the string
+// that stands in the file; an empty value is an empty string.
+func readEnv(file string, root *yaml.Node) (map[string]string, Errors) {
+	c := &collector{file: file}
+	env, first := map[string]string{}, map[string]int{}
+	if root == nil {
+		return env, nil
+	}
+	for i := 0; i+1 < len(root.Content) && !c.full(); i += 2 {
+		key, value := root.Content[i], resolve(root.Content[i+1])
+		if line, twice := first[key.Value]; twice {
+			c.add(positionOf(key), code.ManifestDuplicate, fmt.Sprintf("%s is there twice, first in line %d", clip(key.Value), line), "remove one of the two")
+			continue
+		}
+		first[key.Value] = key.Line
+		if c.checkVariable(key, value) {
+			env[key.Value] = scalarText(value)
+		}
+	}
+	return env, c.sorted()
+}
+
+// scalarText is the value as it stands in the file.
+func scalarText(n *yaml.Node) string {
+	if isNull(n) {
+		return ""
+	}
+	return n.Value
+}
+
+// checkVariable says whether a line of an env file may be used.
+func (c *collector) checkVariable(key, value *yaml.Node) bool {
+	if fault, fix := nameFaultOfVariable(key); fault != "" {
+		c.add(positionOf(key), code.EnvironmentVariable, fault, fix)
+		return false
+	}
+	switch {
+	case value.Kind != yaml.ScalarNode:
+		c.add(positionOf(value), code.EnvironmentVariable, key.Value+" is "+describe(value), "write one value; quote JSON as 'TEXT'")
+	case strings.ContainsRune(value.Value, 0):
+		c.add(positionOf(value), code.EnvironmentVariable, key.Value+" has a NUL byte", "an environment variable cannot hold one; encode the value")
+	case len(value.Value) > maxEnvValueBytes:
+		c.add(positionOf(value), code.EnvironmentVariable, fmt.Sprintf("%s has %d bytes, more than %d", key.Value, len(value.Value), maxEnvValueBytes), "put large data into the image")
+	default:
+		return true
+	}
+	return false
+}
+
+func nameFaultOfVariable(key *yaml.Node) (fault, fix string) {
+	name := key.Value
+	if key.ShortTag() == "!!merge" {
+		return "the merge key << is not a variable", "write the variables out"
+	}
+	if key.Kind != yaml.ScalarNode || !envName.MatchString(name) || len(name) > maxEnvNameLength {
+		return fmt.Sprintf("environment variable name %s is not allowed", quote(name)), "use letters, digits and underscores, not beginning with a digit"
+	}
+	if strings.HasPrefix(name, reservedEnvPrefix) {
+		return "environment variable " + clip(name) + " is reserved", "names with the prefix " + reservedEnvPrefix + " are set by Runway; choose another"
+	}
+	if why, reserved := reservedEnv[name]; reserved {
+		return "environment variable " + name + " is reserved", why
+	}
+	return "", ""
+}

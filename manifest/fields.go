@@ -1,0 +1,107 @@
+package manifest
+
+// APIVersion and Kind are what this version accepts at the top of a manifest.
+const (
+	APIVersion = "runway/v1"
+	Kind       = "RunwayService"
+)
+
+// Back end protocols as manifests name them.
+const (
+	backendHTTPS = "HTTPS"
+	backendHTTP  = "HTTP"
+	backendREST  = "rest"
+	backendHTTP2 = "HTTP2"
+	backendGRPC  = "grpc"
+)
+
+// fields lists everything that a RunwayService may say. Known fields that are not
+// built are rows too, so that they are refused by name instead of as a mistake.
+var fields = []Field{
+	{"apiVersion", "Version of this format.", APIVersion, text(APIVersion, func(d *draft, v string) { d.apiVersion = v })},
+	{"kind", "Kind of the document.", "", text(Kind, func(d *draft, v string) { d.kind = v })},
+	{"extends", "Base file that this one is merged over.", "", notBuilt("runway-ENV.yml replaces runway.yml: repeat the base there")},
+
+	{"metadata", "Name and owners of the service.", "", mapping()},
+	{"metadata.name", "Name of the service; the name given at deploy time wins.", "", text("a name of at most 63 characters", func(d *draft, v string) { d.name = v })},
+	{"metadata.owner_email_handle", "Label: who answers for the service.", "", text("a text", label("owner_email_handle"))},
+	{"metadata.department", "Label: department of the owner.", "", text("a text", label("department"))},
+	{"metadata.department_group", "Label: group in the department.", "", text("a text", label("department_group"))},
+	{"metadata.product_category", "Label: part of the product.", "", text("a text", label("product_category"))},
+	{"metadata.owner", "Label: owner, in older manifests.", "", text("a text", label("owner"))},
+
+	{"spec", "What runs.", "", mapping()},
+	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft, v string) { d.image = v })},
+	{"spec.container_port", "Port that the process listens on.", "8080", integer(1, 65535, func(d *draft, v int64) { d.port = uint32(v) })},
+	{"spec.request_timeout", "Seconds until a request without an answer is given up.", "300", integer(1, 3600, func(d *draft, v int64) { d.requestTimeout = v })},
+	{"spec.regions", "Regions to run in.", "", notBuilt("remove it: the service runs in the cluster's one region")},
+	{"spec.execution_environment", "Sandbox generation of a public cloud.", "", notBuilt("remove it: replicas run in containers")},
+	{"spec.request_based_billing", "Processor time only during requests.", "", notBuilt("remove it: replicas may always use their processor limit")},
+
+	{"spec.resources", "Processor and memory of one replica.", "", mapping()},
+	{"spec.resources.startup_cpu_boost", "More processor time while starting.", "", notBuilt("remove it, or raise spec.resources.limits.cpu")},
+	{"spec.resources.limits", "Ceilings.", "", mapping()},
+	{"spec.resources.limits.cpu", "Most processor time that a replica gets.", "1000m", quantity(cpuForm, parseCPU, func(d *draft, v int64) { d.cpuLimit = v })},
+	{"spec.resources.limits.memory", "Memory of a replica, reserved in full; using more kills it.", "512Mi", quantity(memoryForm, parseMemory, func(d *draft, v int64) { d.memory = v })},
+	{"spec.resources.requests", "What is reserved.", "", mapping()},
+	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, func(d *draft, v int64) { d.cpuRequest = v })},
+	{"spec.resources.requests.memory", "Memory that placement reserves.", "", notBuilt("remove it: spec.resources.limits.memory is reserved in full")},
+
+	{"spec.scalability", "Number of replicas.", "", mapping()},
+	{"spec.scalability.min_instances", "Fewest replicas; 0 is kept at 1 until services wake from zero.", "0", integer(0, maxInstances, func(d *draft, v int64) { d.min = v })},
+	{"spec.scalability.max_instances", "Most replicas.", "100", integer(1, maxInstances, func(d *draft, v int64) { d.max = v })},
+	{"spec.scalability.max_instance_request_concurrency", "Requests at once per replica.", "", notBuilt(noAutoscaler)},
+	{"spec.scalability.max_instance_concurrent_requests", "Other name of max_instance_request_concurrency.", "", notBuilt(noAutoscaler)},
+
+	{"spec.startup_probe", "When a new replica is ready for requests. Without path and grpc_service it asks for a TCP connection, or for gRPC health with a gRPC back end.", "HTTP GET /, any answer below 500; gRPC health with a gRPC back end", probeBlock(startup)},
+	{"spec.startup_probe.path", "Path of an HTTP GET that must answer 200 to 399.", "", path(startup.text(func(p *probe, v string) { p.path = v }))},
+	{"spec.startup_probe.grpc_service", "Service that gRPC health is asked for.", "", text("the name of a gRPC service", startup.text(func(p *probe, v string) { p.grpcService = v }))},
+	{"spec.startup_probe.initial_delay_seconds", "Seconds before the first probe.", "0", integer(0, 3600, startup.number(func(p *probe, v int64) { p.initialDelay = v }))},
+	{"spec.startup_probe.timeout_seconds", "Seconds until a probe without an answer has failed.", "1", integer(1, 3600, startup.number(func(p *probe, v int64) { p.timeout = v }))},
+	{"spec.startup_probe.period_seconds", "Seconds between probes.", "10", integer(1, 3600, startup.number(func(p *probe, v int64) { p.period = v }))},
+	{"spec.startup_probe.failure_threshold", "Failures in a row that end the start.", "3", integer(1, 1000, startup.number(func(p *probe, v int64) { p.failureThreshold = v }))},
+
+	{"spec.liveness_probe", "When a replica that stopped answering is restarted. Without path and grpc_service it asks as startup_probe does.", "none", probeBlock(liveness)},
+	{"spec.liveness_probe.path", "Path of an HTTP GET that must answer 200 to 399.", "", path(liveness.text(func(p *probe, v string) { p.path = v }))},
+	{"spec.liveness_probe.grpc_service", "Service that gRPC health is asked for.", "", text("the name of a gRPC service", liveness.text(func(p *probe, v string) { p.grpcService = v }))},
+	{"spec.liveness_probe.initial_delay_seconds", "Seconds after the start before the first probe.", "0", integer(0, 3600, liveness.number(func(p *probe, v int64) { p.initialDelay = v }))},
+	{"spec.liveness_probe.timeout_seconds", "Seconds until a probe without an answer has failed.", "1", integer(1, 3600, liveness.number(func(p *probe, v int64) { p.timeout = v }))},
+	{"spec.liveness_probe.period_seconds", "Seconds between probes.", "10", integer(1, 3600, liveness.number(func(p *probe, v int64) { p.period = v }))},
+	{"spec.liveness_probe.failure_threshold", "Failures in a row that restart the replica.", "3", integer(1, 1000, liveness.number(func(p *probe, v int64) { p.failureThreshold = v }))},
+
+	{"spec.load_balancing", "Who may reach the service.", "", mapping()},
+	{"spec.load_balancing.external_load_balancer", "The public endpoint.", "", mapping()},
+	{"spec.load_balancing.external_load_balancer.enabled", "Published under the cluster's public domain.", "true", boolean(func(d *draft, v bool) { d.public = v })},
+	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, oneOf([]string{backendHTTP, backendHTTPS, backendREST, backendHTTP2, backendGRPC}, func(d *draft, v string) { d.backend = v })},
+	{"spec.load_balancing.internal_load_balancer", "The endpoint for other services.", "", mapping()},
+	{"spec.load_balancing.internal_load_balancer.enabled", "Published in the internal zone.", "true", boolean(func(d *draft, v bool) { d.internal = v })},
+	{"spec.load_balancing.internal_load_balancer.backend_protocol", "What the process speaks to other services.", "", notBuilt("remove it: both endpoints use external_load_balancer.backend_protocol")},
+
+	{"spec.observability", "Metrics of the process itself.", "", mapping()},
+	{"spec.observability.scrape_targets", "Addresses with metrics.", "", notBuilt("remove it: request metrics come from the ingress")},
+	{"spec.observability.metrics_path", "Path of the metrics.", "", notBuilt("remove it: request metrics come from the ingress")},
+	{"spec.network_policies", "Who may call.", "", mapping()},
+	{"spec.network_policies.cloudflare", "Only callers that come through Cloudflare.", "", notBuilt("remove it, and limit callers before the ingress")},
+	{"spec.vpc_access", "Access to private networks.", "", mapping()},
+	{"spec.vpc_access.enabled", "Reach private networks.", "", notBuilt("remove it: replicas reach what their node reaches")},
+	{"spec.vpc_access.egress", "Which traffic goes through the private network.", "", notBuilt("remove it: replicas reach what their node reaches")},
+	{"spec.deployment", "How a revision replaces another.", "", mapping()},
+	{"spec.deployment.strategy", "Name of the strategy.", "", notBuilt("remove it: deployments are rolling")},
+	{"spec.deployment.rollout_traffic_percentages", "Steps of traffic.", "", notBuilt("remove it: deployments are rolling")},
+	{"spec.deployment.traffic_rollout_percentages", "Other name of rollout_traffic_percentages.", "", notBuilt("remove it: deployments are rolling")},
+}
+
+// Fields returns the table of fields.
+func Fields() []Field { return append([]Field(nil), fields...) }
+
+const (
+	// maxInstances is more than a workload of one region may ever want.
+	maxInstances = 10_000
+
+	noAutoscaler = "remove it and set spec.scalability.min_instances: nothing scales by requests yet"
+)
+
+// label stores an ownership label of the metadata.
+func label(name string) func(*draft, string) {
+	return func(d *draft, v string) { d.labels[name] = v }
+}

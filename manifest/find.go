@@ -1,0 +1,122 @@
+package manifest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/runway-platform/runway/proto/code"
+)
+
+const (
+	folder   = ".runway"
+	baseName = "runway.yml"
+)
+
+// location is where the files of one manifest are.
+type location struct {
+	manifest string
+	// env is the path of the env file, which need not exist.
+	env string
+	// warning says which other file is not used; empty when there is none.
+	warning string
+}
+
+// find returns the files for src: the file that is named, or what is found in the
+// folder, most specific first.
+func find(src Source) (location, error) {
+	if info, err := os.Stat(src.path()); err == nil && !info.IsDir() {
+		return named(src), nil
+	}
+	for _, dir := range candidates(src) {
+		if l, ok := inFolder(dir, src.Environment); ok {
+			return l, nil
+		}
+	}
+	return location{}, Errors{{File: src.path(), Code: code.ManifestUnreadable, Message: "no manifest: " + looked(src), Fix: fixFor(src)}}
+}
+
+// named is the location of a file that the user named.
+func named(src Source) location {
+	l := location{manifest: src.path(), env: envFile(filepath.Dir(src.path()), src.Environment)}
+	other := filepath.Join(filepath.Dir(src.path()), environmentName(src.Environment))
+	if other != filepath.Clean(src.path()) && isFile(other) {
+		l.warning = fmt.Sprintf("%s is used as named; %s is not", src.path(), other)
+	}
+	return l
+}
+
+// candidates are the folders to look in: the service's own, the repository's, the
+// present one, and the one folder of a repository with a single service.
+func candidates(src Source) []string {
+	dir := src.path()
+	var dirs []string
+	if src.Service != "" {
+		dirs = append(dirs, filepath.Join(dir, folder, src.Service))
+	}
+	dirs = append(dirs, dir, filepath.Join(dir, folder))
+	if src.Service == "" {
+		if services := serviceFolders(dir, src.Environment); len(services) == 1 {
+			dirs = append(dirs, services[0])
+		}
+	}
+	return dirs
+}
+
+// inFolder finds the manifest of an environment in one folder; runway-ENV.yml
+// replaces runway.yml.
+func inFolder(dir, environment string) (location, bool) {
+	for _, name := range []string{environmentName(environment), baseName} {
+		if path := filepath.Join(dir, name); isFile(path) {
+			return location{manifest: path, env: envFile(dir, environment)}, true
+		}
+	}
+	return location{}, false
+}
+
+// serviceFolders lists the folders below .runway that hold a manifest.
+func serviceFolders(dir, environment string) []string {
+	entries, err := os.ReadDir(filepath.Join(dir, folder))
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, e := range entries {
+		path := filepath.Join(dir, folder, e.Name())
+		if _, ok := inFolder(path, environment); ok && e.IsDir() {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+func looked(src Source) string {
+	if services := serviceFolders(src.path(), src.Environment); src.Service == "" && len(services) > 1 {
+		return "several services here: " + strings.Join(services, ", ")
+	}
+	return fmt.Sprintf("looked for %s and %s in %s", environmentName(src.Environment), baseName, strings.Join(candidates(src), ", "))
+}
+
+func fixFor(src Source) string {
+	if services := serviceFolders(src.path(), src.Environment); src.Service == "" && len(services) > 1 {
+		return "name the service: runwayctl deploy " + filepath.Base(services[0])
+	}
+	for _, dir := range candidates(src) {
+		if path := filepath.Join(dir, "runway.yaml"); isFile(path) {
+			return fmt.Sprintf("rename %s to %s", path, baseName)
+		}
+	}
+	return "name it with -f FILE"
+}
+
+func environmentName(environment string) string { return "runway-" + environment + ".yml" }
+
+func envFile(dir, environment string) string {
+	return filepath.Join(dir, "env-"+environment+".yml")
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}

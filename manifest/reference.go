@@ -1,0 +1,32 @@
+package manifest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reference returns the reference page of the manifest in Markdown, made from the
+// table of fields.
+func Reference() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Fields of runway.yml\n\nMade from the table in fields.go; a test compares the two.\n\n")
+	fmt.Fprintf(&b, "| field | value | default | meaning |\n|---|---|---|---|\n")
+	for _, f := range fields {
+		if f.Built() && !f.rule.nested {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Path, f.Form(), f.Default, f.Doc)
+		}
+	}
+	fmt.Fprintf(&b, "\n## Blocks with a meaning of their own\n\n| block | when absent | meaning |\n|---|---|---|\n")
+	for _, f := range fields {
+		if f.rule.nested && f.Default != "" {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Path, f.Default, f.Doc)
+		}
+	}
+	fmt.Fprintf(&b, "\n## Known and not built yet\n\n| field | meaning | instead |\n|---|---|---|\n")
+	for _, f := range fields {
+		if !f.Built() {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Path, f.Doc, f.Form())
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,143 @@
+package manifest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// checkTogether checks what single fields cannot say.
+func (w *walker) checkTogether(top position) {
+	w.checkKind(top)
+	w.checkName(top)
+	d := w.draft
+	if d.max < d.min {
+		w.add(w.at("spec.scalability.max_instances", "spec.scalability.min_instances"), code.ManifestValue,
+			fmt.Sprintf("spec.scalability.max_instances %d is below min_instances %d", d.max, d.min), "raise max_instances or lower min_instances")
+	}
+	if d.cpuRequest > d.cpuLimit {
+		w.add(w.at("spec.resources.requests.cpu"), code.ManifestValue,
+			fmt.Sprintf("spec.resources.requests.cpu %dm is above limits.cpu %dm", d.cpuRequest, d.cpuLimit), "raise the limit or lower the request")
+	}
+	for slot, block := range []string{"spec.startup_probe", "spec.liveness_probe"} {
+		if p := d.probes[slot]; p.path != "" && p.grpcService != "" {
+			w.add(w.at(block+".grpc_service"), code.ManifestValue, block+" has both path and grpc_service", "keep the one that the process answers")
+		}
+	}
+}
+
+// knownVersions and knownKinds exist and are not built.
+var (
+	knownVersions = []string{"runway/v1+dev", "runway/v1.0.0-beta"}
+	knownKinds    = []string{"RunwayJob", "RunwayKubernetesService", "RunwayKubernetesDeployment", "RunwayGKEService"}
+)
+
+func (w *walker) checkKind(top position) {
+	_, named := w.seen["kind"]
+	if !named {
+		w.add(top, code.ManifestMissing, "kind is missing", "add kind: "+Kind)
+	} else {
+		w.checkWord("kind", w.draft.kind, Kind, knownKinds)
+	}
+	w.checkWord("apiVersion", w.draft.apiVersion, APIVersion, knownVersions)
+}
+
+// checkWord compares the value of a top field with the one that is built.
+func (w *walker) checkWord(field, got, want string, known []string) {
+	if got == want || got == "" {
+		return
+	}
+	for _, k := range known {
+		if got == k {
+			w.add(w.at(field), code.ManifestNotBuilt, fmt.Sprintf("%s %s is not built yet", field, got), "write "+want)
+			return
+		}
+	}
+	w.add(w.at(field), code.ManifestValue, fmt.Sprintf("%s is %s", field, quote(got)), "write "+want)
+}
+
+func (w *walker) checkName(top position) {
+	if _, named := w.seen["metadata.name"]; !named {
+		if at, ok := w.seen["metadata"]; ok {
+			top = at
+		}
+		w.add(top, code.ManifestMissing, "metadata.name is missing", "add the name of the service")
+	}
+	if len(w.draft.name) > maxNameLength {
+		w.add(w.at("metadata.name"), code.ManifestValue, fmt.Sprintf("metadata.name has %d characters", len(w.draft.name)), fmt.Sprintf("use at most %d", maxNameLength))
+	}
+}
+
+// at returns where the first of the named fields stands.
+func (w *walker) at(paths ...string) position {
+	for _, p := range paths {
+		if at, ok := w.seen[p]; ok {
+			return at
+		}
+	}
+	return position{1, 1}
+}
+
+// spec makes the revision spec, and the sentences about what was assumed.
+func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
+	var warnings []string
+	spec := &runwayv1.RevisionSpec{
+		Image:            &runwayv1.Image{Reference: d.image},
+		ContainerPort:    d.port,
+		Protocol:         d.protocol(),
+		Resources:        d.resources(),
+		Scale:            &runwayv1.ScalePolicy{Min: uint32(max(d.min, 1)), Max: uint32(d.max)},
+		Public:           d.public,
+		Internal:         d.internal,
+		RequestTimeout:   seconds(d.requestTimeout),
+		TerminationGrace: seconds(graceSeconds),
+		DrainTimeout:     seconds(drainSeconds),
+		Labels:           d.labels,
+	}
+	if d.min == 0 {
+		warnings = append(warnings, "min_instances 0 is kept at 1: services cannot wake from zero yet")
+	}
+	if d.probes[liveness].declared {
+		spec.LivenessProbe = d.declaredProbe(liveness)
+	}
+	startupProbe, warning := d.startupProbe()
+	spec.StartupProbe = startupProbe
+	if warning != "" {
+		warnings = append(warnings, warning)
+	}
+	if d.worker() {
+		spec.ContainerPort = 0
+	}
+	return spec, warnings
+}
+
+func (d *draft) protocol() runwayv1.Protocol {
+	if d.backend == backendHTTP2 || d.backend == backendGRPC {
+		return runwayv1.Protocol_PROTOCOL_H2C
+	}
+	return runwayv1.Protocol_PROTOCOL_HTTP1
+}
+
+func (d *draft) resources() *runwayv1.Resources {
+	request := d.cpuRequest
+	if request == 0 {
+		request = max(minCPURequestMilli, d.cpuLimit*requestPercent/100)
+	}
+	return &runwayv1.Resources{
+		CpuLimitMilli: d.cpuLimit, CpuRequestMilli: request, MemoryBytes: d.memory,
+		DiskBytes: diskBytes, Pids: maxPids,
+	}
+}
+
+// worker is a service without an endpoint and without a probe: nothing is asked of
+// its port, so that it has none.
+func (d *draft) worker() bool {
+	return !d.public && !d.internal && !d.probes[startup].declared && !d.probes[liveness].declared
+}
+
+func seconds(n int64) *durationpb.Duration {
+	return durationpb.New(time.Duration(n) * time.Second)
+}
