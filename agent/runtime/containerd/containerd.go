@@ -6,12 +6,15 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
 	client "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/log"
+	"github.com/sirupsen/logrus"
 
 	"github.com/runway-platform/runway/agent/cgroup"
 	"github.com/runway-platform/runway/agent/runtime"
@@ -29,6 +32,7 @@ type Runtime struct {
 	client *client.Client
 	tree   cgroup.Tree
 	nofile uint64
+	silent *log.Entry
 
 	mu      sync.Mutex
 	changes map[runtime.ContainerID]int // Create and Delete under way
@@ -61,6 +65,7 @@ func New(config Config) (*Runtime, error) {
 		client:  conn,
 		tree:    cgroup.Open(),
 		nofile:  nofile,
+		silent:  silentLogger(),
 		changes: map[runtime.ContainerID]int{},
 		started: map[runtime.ContainerID]time.Time{},
 		pulls:   map[string]chan struct{}{},
@@ -72,9 +77,17 @@ func (r *Runtime) Close() error {
 	return r.client.Close()
 }
 
-// bound returns ctx with containerd's namespace and a deadline.
+// bound returns ctx with containerd's namespace and a deadline. What the client library would write to its own logger it also
+// returns as an error.
 func (r *Runtime) bound(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(namespaces.WithNamespace(ctx, r.config.Namespace), limit)
+	ctx = log.WithLogger(namespaces.WithNamespace(ctx, r.config.Namespace), r.silent)
+	return context.WithTimeout(ctx, limit)
+}
+
+func silentLogger() *log.Entry {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	return logrus.NewEntry(logger)
 }
 
 // group returns a container's cgroup.

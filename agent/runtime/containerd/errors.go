@@ -10,6 +10,7 @@ import (
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/runway-platform/runway/agent/runtime"
 )
@@ -17,7 +18,7 @@ import (
 // classify adds the runtime's class to an error of containerd. What containerd reports without a class of its own is the
 // low-level runtime's refusal: it has no other way to say it.
 func classify(err error) error {
-	err = errgrpc.ToNative(err)
+	err = native(err)
 	switch {
 	case err == nil, isClassified(err):
 		return err
@@ -30,6 +31,14 @@ func classify(err error) error {
 	default:
 		return fmt.Errorf("%w: %w", runtime.ErrRefused, err)
 	}
+}
+
+// native makes an answer over gRPC comparable; any other error it would make unknown.
+func native(err error) error {
+	if _, isStatus := status.FromError(err); !isStatus {
+		return err
+	}
+	return errgrpc.ToNative(err)
 }
 
 // classifyPull adds the runtime's class to an error of a pull. What is none of the known answers lies between us and the

@@ -10,7 +10,6 @@ import (
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/errdefs/pkg/errgrpc"
 
 	"github.com/runway-platform/runway/agent/runtime"
 )
@@ -58,7 +57,7 @@ func (r *Runtime) signal(ctx context.Context, id runtime.ContainerID, sig syscal
 	_, err = r.client.TaskService().Kill(ctx, &tasks.KillRequest{
 		ContainerID: string(id), Signal: uint32(sig), All: sig == syscall.SIGKILL,
 	})
-	if err = errgrpc.ToNative(err); errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
+	if err = native(err); errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
 		return nil // it exited between the two calls
 	}
 	return classify(err)
