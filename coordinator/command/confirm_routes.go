@@ -1,0 +1,55 @@
+package command
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runway-platform/runway/coordinator/state"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// confirmRoutes writes what the ingresses have agreed on. Replicas that are gone
+// need no confirmation and are passed over; one whose goal is still to serve
+// cannot have been drained or released.
+func confirmRoutes(tx *state.Tx, c *runwayv1.ConfirmRoutes) (proto.Message, error) {
+	for _, id := range c.GetNotServing() {
+		confirm(tx, id, func(r *runwayv1.ReplicaRouting, _ runwayv1.Goal) { r.Serving = false })
+	}
+	for _, id := range c.GetServing() {
+		confirm(tx, id, func(r *runwayv1.ReplicaRouting, goal runwayv1.Goal) {
+			r.Serving = goal == runwayv1.Goal_GOAL_SERVE
+		})
+	}
+	for _, id := range c.GetDrained() {
+		confirm(tx, id, func(r *runwayv1.ReplicaRouting, goal runwayv1.Goal) {
+			if goal > runwayv1.Goal_GOAL_SERVE {
+				r.Serving, r.Drained = false, true
+			}
+		})
+	}
+	for _, id := range c.GetReleased() {
+		confirm(tx, id, func(r *runwayv1.ReplicaRouting, goal runwayv1.Goal) {
+			r.Released = r.GetReleased() || goal > runwayv1.Goal_GOAL_SERVE
+		})
+	}
+	return nil, nil
+}
+
+// confirm changes the routing of a replica, and writes it when it is another one.
+func confirm(tx *state.Tx, id string, change func(*runwayv1.ReplicaRouting, runwayv1.Goal)) {
+	old := tx.Replica(id)
+	if old == nil {
+		return
+	}
+	replica := state.Clone(old)
+	if replica.GetRouting() == nil {
+		replica.Routing = &runwayv1.ReplicaRouting{}
+	}
+	change(replica.GetRouting(), replica.GetPlan().GetGoal())
+	if proto.Equal(old.GetRouting(), replica.GetRouting()) {
+		return
+	}
+	tx.PutReplica(replica)
+	if replica.GetRouting().GetServing() && !old.GetRouting().GetServing() {
+		tx.PutEvent(ofReplica(replica, "replica.serving", ""))
+	}
+}

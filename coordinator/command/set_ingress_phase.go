@@ -1,0 +1,29 @@
+package command
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// setIngressPhase writes whether an ingress is heard of.
+func setIngressPhase(tx *state.Tx, c *runwayv1.SetIngressPhase) (proto.Message, error) {
+	old := tx.Ingress(c.GetIngress())
+	if old == nil {
+		return nil, reject(ErrNotFound, code.SpecInvalid, "there is no ingress %q", c.GetIngress())
+	}
+	if old.GetStatus().GetPhase() == c.GetPhase() {
+		return old, nil
+	}
+	if c.GetPhase() != runwayv1.IngressPhase_INGRESS_PHASE_LIVE && c.GetPhase() != runwayv1.IngressPhase_INGRESS_PHASE_LOST {
+		return nil, reject(ErrInvalid, code.SpecInvalid, "ingress phase %d is unknown", c.GetPhase())
+	}
+	ingress := state.Clone(old)
+	ingress.Status = &runwayv1.IngressStatus{Phase: c.GetPhase(), PhaseSince: tx.At()}
+	tx.PutIngress(ingress)
+	event := ofIngress(ingress.GetId(), "ingress."+phaseWord(c.GetPhase().String(), "INGRESS_PHASE_"), "ingress "+ingress.GetName()+": "+c.GetReason())
+	tx.PutEvent(event)
+	return ingress, nil
+}
