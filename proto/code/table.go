@@ -8,6 +8,7 @@ const (
 	DeploymentSuperseded Code = "RW-1002"
 	DeploymentCancelled  Code = "RW-1003"
 	DeploymentNotFound   Code = "RW-1004"
+	DeploymentGoesOn     Code = "RW-1005"
 	ExitedDuringStart    Code = "RW-1101"
 	CrashLoop            Code = "RW-1102"
 	OutOfMemory          Code = "RW-1103"
@@ -77,6 +78,7 @@ const (
 	Conflict             Code = "RW-8107"
 	Usage                Code = "RW-8108"
 	SpecInvalid          Code = "RW-8109"
+	Interrupted          Code = "RW-8110"
 )
 
 var table = []Entry{
@@ -84,6 +86,7 @@ var table = []Entry{
 	{DeploymentSuperseded, "deployment_superseded", "a newer deployment took over", "somebody deployed the same service again", "follow the newer one with `runwayctl deployments list`"},
 	{DeploymentCancelled, "deployment_cancelled", "the deployment was cancelled", "a user asked for it", "deploy again when ready"},
 	{DeploymentNotFound, "deployment_not_found", "there is no such deployment", "a mistyped id, or it is older than the kept history", "list them with `runwayctl deployments list`"},
+	{DeploymentGoesOn, "deployment_goes_on", "the wait ended before the deployment", "--timeout passed, or the command was interrupted", "follow it with `runwayctl deployments attach ID`"},
 	{ExitedDuringStart, "exited_during_start", "the process exited before it was ready", "a crash, a missing setting or a command that ends by itself", "read the last lines of the log; run the image locally with the same environment"},
 	{CrashLoop, "crash_loop", "the process keeps exiting", "a crash under load or a dependency that is away", "read `runwayctl logs SERVICE --previous`"},
 	{OutOfMemory, "out_of_memory", "the kernel killed the process at its memory limit", "the limit is below what the process needs", "raise resources.limits.memory or reduce what the process keeps"},
@@ -153,4 +156,5 @@ var table = []Entry{
 	{Conflict, "conflict", "somebody else changed it at the same time", "", "look at the present state and try again"},
 	{Usage, "usage", "the command line is not complete or not consistent", "", "see --help"},
 	{SpecInvalid, "spec_invalid", "the request is not allowed", "a value is missing or out of range", "correct the value that is named"},
+	{Interrupted, "interrupted", "the command was interrupted", "somebody pressed Ctrl-C or the process was asked to end", "run it again"},
 }
