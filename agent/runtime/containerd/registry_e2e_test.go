@@ -37,6 +37,7 @@ const (
 type images struct {
 	address string
 	layer   v1.Layer
+	close   func()
 }
 
 // newImages starts the registry and builds the program.
@@ -53,7 +54,7 @@ func newImages(t testing.TB) *images {
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return &images{address: strings.TrimPrefix(server.URL, "http://"), layer: probeLayer(t)}
+	return &images{address: strings.TrimPrefix(server.URL, "http://"), layer: probeLayer(t), close: server.Close}
 }
 
 // probeLayer is a root filesystem: a static program and a user table.
