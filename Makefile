@@ -1,0 +1,60 @@
+# Runway. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO      ?= go
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './tools/*' 2>/dev/null) go.mod go.sum
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(BIN)/runway $(BIN)/runwayctl ## bin/runway and bin/runwayctl
+
+$(BIN)/runway: $(SOURCES) | go-version
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/runway
+
+$(BIN)/runwayctl: $(SOURCES) | go-version
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/runwayctl
+
+demo: ## install what is missing, start `runway dev`, deploy examples/hello and ask it
+	@scripts/prerequisites.sh
+	@$(MAKE) --no-print-directory build
+	@scripts/demo.sh
+
+demo-stop: ## stop the demo and remove every trace of it
+	@scripts/demo-stop.sh
+
+unit: | go-version ## the fast tests, no root needed
+	$(GO) test -shuffle=on ./...
+
+race: | go-version ## the fast tests under the race detector
+	$(GO) test -race -shuffle=on ./...
+
+e2e: build ## end to end on real containerd, as root
+	@scripts/prerequisites.sh
+	@$(MAKE) --no-print-directory $(BIN)/tools
+	$(GO) test -tags e2e -count=1 -timeout 30m -p 1 ./agent/... ./e2e/...
+
+test: ## everything: lint, fast tests under the race detector, end to end
+	@scripts/prerequisites.sh
+	@$(MAKE) --no-print-directory lint race e2e
+
+lint: | go-version ## gofmt, vet, stale generated code, untidy go.mod
+	@scripts/lint.sh
+
+proto: ## generate Go from proto/
+	@scripts/proto.sh
+
+bench: build ## benchmarks as ratios in one run; CHECK=1 fails when a goal is missed
+	@scripts/prerequisites.sh
+	@scripts/bench.sh
+
+$(BIN)/tools: tools/go.mod tools/go.sum | go-version
+	cd tools && $(GO) build -o ../$(BIN)/tools/ github.com/containerd/nerdctl/v2/cmd/nerdctl github.com/fullstorydev/grpcurl/cmd/grpcurl
+
+.PHONY: help build demo demo-stop unit race e2e test lint proto bench go-version
+go-version:
+	@scripts/go-version.sh

@@ -1,0 +1,108 @@
+package endpoint
+
+import (
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runway-platform/runway/coordinator/presence"
+	"github.com/runway-platform/runway/coordinator/state"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// confirm returns what the acknowledgements prove and the state does not say yet.
+func (m *memory) confirm(view *state.View, acks map[string]presence.Ack, now time.Time) []proto.Message {
+	c := &runwayv1.ConfirmRoutes{}
+	proof := newProof(view, acks)
+	for _, r := range view.Replicas() {
+		m.confirmReplica(c, proof, view, r, now)
+	}
+	if len(c.Serving)+len(c.NotServing)+len(c.Drained)+len(c.Released) == 0 {
+		return nil
+	}
+	return []proto.Message{c}
+}
+
+func (m *memory) confirmReplica(c *runwayv1.ConfirmRoutes, proof proof, view *state.View, r *runwayv1.Replica, now time.Time) {
+	id, routing := r.GetId(), r.GetRouting()
+	if entered := m.entered[id]; entered != 0 {
+		if !routing.GetServing() && proof.live(entered) {
+			c.Serving = append(c.Serving, id)
+		}
+		return
+	}
+	left := m.left[id]
+	if !proof.gone(left) {
+		return
+	}
+	if routing.GetServing() {
+		c.NotServing = append(c.NotServing, id)
+	}
+	if !leaving(r) {
+		return
+	}
+	if !routing.GetDrained() && (!proof.held(id) || drainEnded(view, r, now)) {
+		c.Drained = append(c.Drained, id)
+	}
+	if !routing.GetReleased() && proof.all(left) {
+		c.Released = append(c.Released, id)
+	}
+}
+
+// leaving tells whether the replica is never to get a request again.
+func leaving(r *runwayv1.Replica) bool {
+	goal := r.GetPlan().GetGoal()
+	return goal == runwayv1.Goal_GOAL_DRAIN || goal == runwayv1.Goal_GOAL_STOP
+}
+
+func drainEnded(view *state.View, r *runwayv1.Replica, now time.Time) bool {
+	spec := view.Revision(state.IDOf(r.GetWorkload()), r.GetRevision()).GetSpec()
+	return now.After(r.GetPlan().GetDrainSince().AsTime().Add(spec.GetDrainTimeout().AsDuration()))
+}
+
+// proof answers what has been confirmed by whom.
+type proof struct {
+	living, lost []presence.Ack
+}
+
+func newProof(view *state.View, acks map[string]presence.Ack) proof {
+	var p proof
+	incarnation := view.Cluster().GetIncarnation()
+	for _, ingress := range view.Ingresses() {
+		ack := acks[ingress.GetId()]
+		if ack.Incarnation != incarnation {
+			ack.Generation = 0 // confirms nothing of this cluster's present life
+		}
+		if live(ingress) {
+			p.living = append(p.living, ack)
+		} else {
+			p.lost = append(p.lost, ack)
+		}
+	}
+	return p
+}
+
+// live tells whether every live ingress has confirmed the generation. No ingress
+// at all is no agreement.
+func (p proof) live(generation uint64) bool {
+	return len(p.living) > 0 && reached(p.living, generation)
+}
+
+// gone tells whether no live ingress routes by an older generation. Where none is
+// live, nobody is known to route.
+func (p proof) gone(generation uint64) bool { return reached(p.living, generation) }
+
+// all tells whether lost ingresses have given the older generations up as well.
+func (p proof) all(generation uint64) bool {
+	return reached(p.living, generation) && reached(p.lost, generation)
+}
+
+// held tells whether a live ingress has requests in flight to the replica.
+func (p proof) held(replica string) bool {
+	return slices.ContainsFunc(p.living, func(a presence.Ack) bool { return slices.Contains(a.Held, replica) })
+}
+
+func reached(acks []presence.Ack, generation uint64) bool {
+	return !slices.ContainsFunc(acks, func(a presence.Ack) bool { return a.Generation < generation })
+}

@@ -1,0 +1,180 @@
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// stopDeadline is longer than the grace of all children, which stop together.
+	stopDeadline = 2 * stopGrace
+	// removeDeadline bounds the removal of one node's replicas.
+	removeDeadline = 2 * time.Minute
+)
+
+// Running tells whether a cluster runs from the directory, and its process.
+func Running(dataDir string) (pid int, running bool) {
+	return Config{DataDir: dataDir}.running()
+}
+
+// Stop ends the cluster that runs from the directory; replicas go on. It is no
+// error when none runs.
+func Stop(ctx context.Context, dataDir string) error {
+	pid, running := Running(dataDir)
+	if !running {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop process %d: %w", pid, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopDeadline)
+	defer cancel()
+	for {
+		if _, running := Running(dataDir); !running {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("process %d did not stop in %s", pid, stopDeadline)
+		case <-time.After(poll):
+		}
+	}
+}
+
+// Remove stops the cluster and removes every trace of it: replicas, networks,
+// rules, cgroups, its own containerd and the directory.
+func Remove(ctx context.Context, dataDir, executable string, log *slog.Logger) error {
+	if _, err := os.Stat(dataDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := Stop(ctx, dataDir); err != nil {
+		return err
+	}
+	c := Config{DataDir: dataDir, Executable: executable}
+	if err := c.removeNodes(ctx, log); err != nil {
+		return err
+	}
+	if err := c.unlinkContext(); err != nil {
+		return err
+	}
+	if err := c.removeContainerdRun(); err != nil {
+		return err
+	}
+	if err := unmountBelow(dataDir); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dataDir); err != nil {
+		return fmt.Errorf("remove data directory: %w", err)
+	}
+	return nil
+}
+
+// removeNodes runs `runway agent remove` for every node, with a containerd of the
+// cluster's own brought up for it once more.
+func (c Config) removeNodes(ctx context.Context, log *slog.Logger) error {
+	files, err := filepath.Glob(c.path("node-*.yml"))
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	running, stop := context.WithCancel(groupCtx)
+	if _, err := os.Stat(c.path("containerd", "config.toml")); err == nil {
+		own := &child{name: "containerd", command: []string{"containerd", "--config", c.path("containerd", "config.toml")}, dir: c.DataDir, log: log}
+		group.Go(func() error { return own.Run(running) })
+	}
+	group.Go(func() error {
+		defer stop()
+		for _, file := range files {
+			if err := c.removeNode(groupCtx, file); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func (c Config) removeNode(ctx context.Context, file string) error {
+	ctx, cancel := context.WithTimeout(ctx, removeDeadline)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, c.Executable, "agent", "remove", "--config", file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("remove node of %s: %w: %s", file, err, strings.TrimSpace(string(output)))
+	}
+	return nil
+}
+
+func (c Config) running() (int, bool) {
+	text, err := os.ReadFile(c.path("dev.pid"))
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, false
+	}
+	// A number may have been given to another process since.
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || pid == os.Getpid() {
+		return 0, false
+	}
+	arguments := strings.Split(string(command), "\x00")
+	return pid, len(arguments) > 1 && arguments[1] == "dev"
+}
+
+// containerdRun is where shims keep their sockets, whatever the daemon's own state
+// directory is.
+const containerdRun = "/run/containerd"
+
+// noteContainerdRun remembers that the directory was not there before.
+func (c Config) noteContainerdRun() error {
+	if _, err := os.Stat(containerdRun); err == nil {
+		return nil
+	}
+	return os.WriteFile(c.path("containerd", "made-run"), nil, 0o644)
+}
+
+func (c Config) removeContainerdRun() error {
+	if _, err := os.Stat(c.path("containerd", "made-run")); err != nil {
+		return nil
+	}
+	if err := unmountBelow(containerdRun); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(containerdRun); err != nil {
+		return fmt.Errorf("remove %s: %w", containerdRun, err)
+	}
+	return nil
+}
+
+// unmountBelow detaches every mount below a directory, the deepest first.
+func unmountBelow(dir string) error {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return fmt.Errorf("read mounts: %w", err)
+	}
+	lines := strings.Split(string(table), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		fields := strings.Fields(lines[i])
+		if len(fields) < 5 || !strings.HasPrefix(fields[4], dir+"/") {
+			continue
+		}
+		if err := unix.Unmount(fields[4], unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmount %s: %w", fields[4], err)
+		}
+	}
+	return nil
+}
