@@ -1,0 +1,188 @@
+// Package networktest holds an in-memory node network for tests of the agent, and the conformance suite that it and the real
+// one must pass.
+package networktest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/runway-platform/runway/agent/network"
+)
+
+var (
+	fakeGateway = netip.MustParseAddr("10.64.1.1")
+	fakeSubnet  = netip.MustParsePrefix("10.64.1.0/24")
+)
+
+// Fake is a node network in memory: 10.64.1.0/24 with the default range of node ports. It makes no namespace; NetNSPath is a
+// name under /fake. Its methods may be called at the same time from many goroutines.
+type Fake struct {
+	mu        sync.Mutex
+	next      netip.Addr
+	attached  map[string]network.Attachment
+	published map[uint16]netip.AddrPort
+	publishes []map[uint16]netip.AddrPort
+	ingresses []netip.Addr
+	internal  network.Internal
+	taken     map[uint16]bool
+	failure   error
+}
+
+// New returns an empty fake.
+func New() *Fake {
+	return &Fake{
+		next:      fakeGateway.Next(),
+		attached:  make(map[string]network.Attachment),
+		published: make(map[uint16]netip.AddrPort),
+		taken:     make(map[uint16]bool),
+	}
+}
+
+// Fail makes every later call that changes something return err and change nothing; nil ends that.
+func (f *Fake) Fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = err
+}
+
+// Take makes a node port look taken by another process.
+func (f *Fake) Take(port uint16) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.taken[port] = true
+}
+
+// Publishes returns every map that was published, in order.
+func (f *Fake) Publishes() []map[uint16]netip.AddrPort {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.publishes)
+}
+
+// Ingresses returns the addresses of the last AllowIngress.
+func (f *Fake) Ingresses() []netip.Addr {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.ingresses)
+}
+
+// Internal returns the last Redirect.
+func (f *Fake) Internal() network.Internal {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.internal
+}
+
+// The methods of network.Network
+
+// Attach implements network.Network.
+func (f *Fake) Attach(ctx context.Context, replicaID string) (network.Attachment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refuse(ctx); err != nil {
+		return network.Attachment{}, err
+	}
+	if replicaID == "" {
+		return network.Attachment{}, fmt.Errorf("replica ID %q: %w", replicaID, network.ErrInvalid)
+	}
+	if a, ok := f.attached[replicaID]; ok {
+		return a, nil
+	}
+	a := network.Attachment{ReplicaID: replicaID, NetNSPath: "/fake/" + replicaID, IP: f.next, Gateway: fakeGateway}
+	f.next = f.next.Next()
+	f.attached[replicaID] = a
+	return a, nil
+}
+
+// Detach implements network.Network.
+func (f *Fake) Detach(ctx context.Context, replicaID string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refuse(ctx); err != nil {
+		return err
+	}
+	delete(f.attached, replicaID)
+	return nil
+}
+
+// List implements network.Network.
+func (f *Fake) List(context.Context) ([]network.Attachment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	attachments := make([]network.Attachment, 0, len(f.attached))
+	for _, id := range slices.Sorted(maps.Keys(f.attached)) {
+		attachments = append(attachments, f.attached[id])
+	}
+	return attachments, nil
+}
+
+// Publish implements network.Network.
+func (f *Fake) Publish(ctx context.Context, ports map[uint16]netip.AddrPort) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refuse(ctx); err != nil {
+		return err
+	}
+	for port, to := range ports {
+		if port < network.FirstNodePort || port > network.LastNodePort || !fakeSubnet.Contains(to.Addr()) || to.Addr() == fakeGateway || to.Port() == 0 {
+			return fmt.Errorf("publish node port %d to %s: %w", port, to, network.ErrInvalid)
+		}
+	}
+	f.published = maps.Clone(ports)
+	f.publishes = append(f.publishes, maps.Clone(ports))
+	return nil
+}
+
+// Published implements network.Network.
+func (f *Fake) Published(context.Context) (map[uint16]netip.AddrPort, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.published), nil
+}
+
+// AllowIngress implements network.Network.
+func (f *Fake) AllowIngress(ctx context.Context, addrs []netip.Addr) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refuse(ctx); err != nil {
+		return err
+	}
+	f.ingresses = slices.Clone(addrs)
+	return nil
+}
+
+// Redirect implements network.Network.
+func (f *Fake) Redirect(ctx context.Context, to network.Internal) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refuse(ctx); err != nil {
+		return err
+	}
+	f.internal = to
+	return nil
+}
+
+// Taken implements network.Network.
+func (f *Fake) Taken(_ context.Context, port uint16) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.taken[port], nil
+}
+
+// Check implements network.Network.
+func (f *Fake) Check(ctx context.Context) ([]network.Drift, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return nil, f.refuse(ctx)
+}
+
+func (f *Fake) refuse(ctx context.Context) error {
+	if f.failure != nil {
+		return f.failure
+	}
+	return ctx.Err()
+}
