@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/runway-platform/runway/coordinator/command"
+	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/endpoint"
 	"github.com/runway-platform/runway/coordinator/placement"
@@ -29,9 +29,9 @@ import (
 
 // World is a cluster whose machines are fake and whose decisions are real.
 type World struct {
-	t     testing.TB
-	rand  *rand.Rand
-	store *state.Store
+	*coordinatortest.State
+	t    testing.TB
+	rand *rand.Rand
 	// Behave tells how a replica behaves once it is placed.
 	Behave func(*runwayv1.Replica) Behaviour
 	// Broken collects requests that would have been lost.
@@ -40,7 +40,6 @@ type World struct {
 	Skip Failpoint
 
 	mu    sync.Mutex
-	index uint64
 	acks  map[string]presence.Ack
 	acked chan struct{}
 	// routed is what each ingress sends requests to.
@@ -77,7 +76,7 @@ func New(t testing.TB, seed uint64, nodes, ingresses int) *World {
 		Broken: Violations{start: time.Now()},
 		t:      t,
 		rand:   rand.New(rand.NewPCG(seed, 0)),
-		store:  state.New(),
+		State:  &coordinatortest.State{Store: state.New()},
 		Behave: func(*runwayv1.Replica) Behaviour { return Behaviour{Start: time.Second} },
 		acks:   map[string]presence.Ack{},
 		routed: map[string]map[string]bool{},
@@ -145,32 +144,9 @@ func (w *World) Run(ctx context.Context, wait *sync.WaitGroup) {
 	}
 }
 
-// View returns the newest state.
-func (w *World) View() *state.View { return w.store.View() }
-
-// Apply implements loop.Applier: the state machine without a log.
-func (w *World) Apply(_ context.Context, payload proto.Message) (command.Result, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c, err := command.New(time.Now(), payload)
-	if err != nil {
-		return command.Result{}, err
-	}
-	entry, err := command.Encode(c)
-	if err != nil {
-		return command.Result{}, err
-	}
-	w.index++
-	return command.Apply(w.store, w.index, entry)
-}
-
-func (w *World) must(payload proto.Message) command.Result {
+func (w *World) must(payload proto.Message) {
 	w.t.Helper()
-	result, err := w.Apply(context.Background(), payload)
-	if err != nil {
-		w.t.Fatalf("apply %T: %v", payload, err)
-	}
-	return result
+	w.Must(w.t, payload)
 }
 
 // Deploy starts a deployment of a spec, with count replicas when it is the first.
