@@ -1,0 +1,100 @@
+// Package caddy serves requests: it runs Caddy with a generated configuration
+// whose only handler of ours picks a replica for each request and hands exactly
+// one upstream to Caddy's reverse proxy. Routes and certificates change behind
+// that configuration, which is never reloaded.
+package caddy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	// The Caddy modules that the generated configuration names, and no other:
+	// the standard set costs 12 MB of memory.
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/caddytls"
+	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
+
+	"github.com/runway-platform/runway/ingress/route"
+	"github.com/runway-platform/runway/ingress/stats"
+)
+
+// Certificates gives the certificate of a public name. It must not block.
+type Certificates interface {
+	Certificate(name string) (*tls.Certificate, error)
+}
+
+// Listeners are the open sockets to serve on. They are handed in, not opened
+// here, so that a successor process can inherit their file descriptors.
+type Listeners struct {
+	// HTTP redirects public names to HTTPS.
+	HTTP []net.Listener
+	// HTTPS serves public names.
+	HTTPS []net.Listener
+	// InternalHTTP serves internal names, to replicas only.
+	InternalHTTP []net.Listener
+}
+
+// Config is everything that the proxy needs.
+type Config struct {
+	Listeners    Listeners
+	Routes       *route.Live
+	Certificates Certificates
+	Stats        *stats.Recorder
+	// DataDir is where Caddy may write; it is made when it is missing.
+	DataDir string
+	// HTTPSPort is the port that redirects point at.
+	HTTPSPort int
+	// TrustedProxies may set X-Forwarded-* headers; nobody else may.
+	TrustedProxies []netip.Prefix
+	// DrainTimeout bounds the wait for requests in flight when Run ends.
+	DrainTimeout time.Duration
+	Log          *slog.Logger
+}
+
+// ErrRunning means that the process serves already: Caddy is one per process.
+var ErrRunning = errors.New("caddy runs in this process already")
+
+// site is what the modules that Caddy makes belong to. Caddy makes modules out
+// of JSON and is one per process, hence a package-level variable.
+var site atomic.Pointer[Config]
+
+// Run serves until ctx ends, then lets requests in flight finish within
+// DrainTimeout. It closes the listeners. It returns ErrRunning when another Run
+// has not returned.
+func Run(ctx context.Context, cfg Config) error {
+	if !site.CompareAndSwap(nil, &cfg) {
+		return ErrRunning
+	}
+	defer site.Store(nil)
+	generated, err := configJSON(cfg)
+	if err != nil {
+		return err
+	}
+	if err := caddy.Load(generated, true); err != nil {
+		return fmt.Errorf("start caddy: %w", err)
+	}
+	cfg.Log.Info("serving", "component", "caddy", "https", addresses(cfg.Listeners.HTTPS),
+		"http", addresses(cfg.Listeners.HTTP), "internal_http", addresses(cfg.Listeners.InternalHTTP))
+	<-ctx.Done()
+	if err := caddy.Stop(); err != nil {
+		return fmt.Errorf("stop caddy: %w", err)
+	}
+	return nil
+}
+
+func addresses(listeners []net.Listener) []string {
+	out := make([]string, len(listeners))
+	for i, l := range listeners {
+		out[i] = l.Addr().String()
+	}
+	return out
+}
