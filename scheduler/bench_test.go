@@ -74,35 +74,66 @@ func BenchmarkPlan_Explain(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(fmt.Sprintf("replicas=%d/nodes=%d", size.replicas, size.nodes), func(b *testing.B) {
 			c := benchCluster(b, size.replicas, size.nodes, 0.8)
-			requests := []Request{{Workload: "web", Region: "eu", Count: 3, Reservation: Resources{CPU: 1, Memory: 128 * gib}}}
+			requests := []Request{{Workload: "web", Region: "eu", Count: 3, Reservation: Resources{CPU: 1, Memory: traceNode.Memory + 1}}}
 			for b.Loop() {
 				if got := c.Plan(requests); len(got.Unplaced) != 1 {
-					b.Fatalf("placed on a node in use: %+v", got.Assignments)
+					b.Fatalf("placed what is larger than a node: %+v", got.Assignments)
 				}
 			}
 		})
 	}
 }
 
+// BenchmarkPlan_OneByOne places the same trace a request at a time, in the order
+// of arrival, as a cluster does in daily life: the loss of packing beside the
+// whole trace at once is what not knowing the future costs.
+func BenchmarkPlan_OneByOne(b *testing.B) {
+	const replicas, nodes = 100_000, 1_000
+	requests := trace(replicas, nodes, 0.8)
+	for b.Loop() {
+		c, used := New(), map[NodeID]bool{}
+		for _, n := range traceNodes(nodes) {
+			c.UpsertNode(n)
+		}
+		for i := range requests {
+			for j, a := range c.Plan(requests[i : i+1]).Assignments {
+				used[a.Node] = true
+				c.Place(Placed{Replica: ReplicaID(fmt.Sprintf("%d-%d", i, j)), Workload: a.Workload, Node: a.Node, Reservation: requests[i].Reservation, Port: a.Port, Index: uint64(i)})
+			}
+		}
+		bound := lowerBound(requests)
+		b.ReportMetric(100*float64(len(used)-bound)/float64(bound), "%over-bound")
+	}
+	b.ReportMetric(float64(replicas*b.N)/b.Elapsed().Seconds(), "replicas/s")
+}
+
 // BenchmarkPlan_SingleReplicas is the worst case for an index per request: as
 // many workloads as replicas.
 func BenchmarkPlan_SingleReplicas(b *testing.B) {
-	const replicas, nodes = 100_000, 1_000
-	requests := make([]Request, 0, replicas)
-	for _, r := range trace(replicas, nodes, 0.9) {
+	for _, size := range []struct{ replicas, nodes int }{{100_000, 1_000}, {1_000_000, 10_000}} {
+		b.Run(fmt.Sprintf("replicas=%d/nodes=%d", size.replicas, size.nodes), func(b *testing.B) {
+			in := Input{Nodes: traceNodes(size.nodes), Requests: singles(trace(size.replicas, size.nodes, 0.9))}
+			for b.Loop() {
+				if got := Plan(in); len(got.Assignments) != size.replicas {
+					b.Fatalf("placed %d of %d", len(got.Assignments), size.replicas)
+				}
+			}
+			b.ReportMetric(float64(size.replicas*b.N)/b.Elapsed().Seconds(), "replicas/s")
+		})
+	}
+}
+
+// singles makes a workload of each replica.
+func singles(requests []Request) []Request {
+	var list []Request
+	for _, r := range requests {
 		for i := range r.Count {
 			single := r
-			single.Workload, single.Count = r.Workload+WorkloadID(fmt.Sprintf("-%d", i)), 1
-			requests = append(requests, single)
+			single.Workload, single.Count = WorkloadID(fmt.Sprintf("%s-%d", r.Workload, i)), 1
+			list = append(list, single)
 		}
 	}
-	in := Input{Nodes: traceNodes(nodes), Requests: requests}
-	for b.Loop() {
-		if got := Plan(in); len(got.Assignments) != replicas {
-			b.Fatalf("placed %d of %d", len(got.Assignments), replicas)
-		}
-	}
-	b.ReportMetric(float64(replicas*b.N)/b.Elapsed().Seconds(), "replicas/s")
+	return list
 }
 
 // BenchmarkCluster_PlaceRemove is one replica's difference.

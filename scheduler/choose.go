@@ -93,8 +93,8 @@ func (p *planner) gather(r *Request, cells []rankedCell, limit, left int) {
 func (p *planner) gatherUsed(r *Request, c *cell, holds map[*node]int, limit, left int) {
 	anyFits := false
 	for _, n := range c.nodes {
-		if !p.cluster.fits(n, r) {
-			continue
+		if !r.Reservation.within(n.room()) || !p.cluster.fits(n, r) {
+			continue // most have no room: that is asked first, as it is cheap
 		}
 		anyFits = true
 		held := holds[n]

@@ -223,3 +223,41 @@ func foundBroken(filter int, rejects func(*node, *Request) bool) bool {
 	}
 	return false
 }
+
+// So must a plan that was tampered with.
+func TestCheck_FindsWrongPlan(t *testing.T) {
+	t.Parallel()
+	in := Input{
+		Nodes:    []Node{testNode("a"), testNode("b"), testNode("us", func(n *Node) { n.Region = "us" })},
+		Placed:   []Placed{placed("1", "other", "b", Resources{CPU: 950})},
+		Requests: []Request{request("web", 3, Resources{CPU: 500}), request("job", 1, Resources{})},
+	}
+	in.Requests[0].NeedsPort = true
+	for _, tt := range []struct {
+		name   string
+		tamper func(*Result)
+	}{
+		{"over capacity", func(r *Result) { r.Assignments[1].Node = "b" }},
+		{"a node of another region", func(r *Result) { r.Assignments[1].Node = "us" }},
+		{"a node that does not exist", func(r *Result) { r.Assignments[1].Node = "c" }},
+		{"a port twice", func(r *Result) { r.Assignments[1].Port = r.Assignments[0].Port }},
+		{"a port out of range", func(r *Result) { r.Assignments[1].Port = 30000 }},
+		{"a port that was not asked for", func(r *Result) { r.Assignments[2].Port = 20003 }},
+		{"a replica lost", func(r *Result) { r.Assignments = r.Assignments[:2] }},
+		{"a replica too many", func(r *Result) { r.Assignments = append(r.Assignments, r.Assignments[2]) }},
+		{"what fits called unplaced", func(r *Result) { r.Assignments, r.Unplaced[0].Count = r.Assignments[1:], 2 }},
+		{"a node unexplained", func(r *Result) { r.Unplaced[0].Explain = r.Unplaced[0].Explain[1:] }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			result := Plan(in)
+			if err := check(in, result); err != nil {
+				t.Fatalf("before tampering: %v", err)
+			}
+			tt.tamper(&result)
+			if check(in, result) == nil {
+				t.Errorf("check found nothing wrong with %+v", result)
+			}
+		})
+	}
+}

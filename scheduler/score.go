@@ -27,15 +27,15 @@ const (
 	emptyScore = -1 << 40
 )
 
-// share is how much of whole is part, 0..full.
-func share(part, whole int64) int {
+// share is how much of total is part, 0..full.
+func share(part, total int64) int {
 	switch {
 	case part <= 0:
 		return 0
-	case part >= whole:
+	case part >= total:
 		return full
 	}
-	return int(part * full / whole)
+	return int(part * full / total)
 }
 
 // cellOf is the cell that a node belongs to by what is reserved on it.
