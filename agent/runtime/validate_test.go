@@ -29,7 +29,9 @@ func TestContainerSpec_Validate(t *testing.T) {
 		{"path as id", func(s *runtime.ContainerSpec) { s.ID = "../../etc" }, runtime.ErrInvalid},
 		{"empty id", func(s *runtime.ContainerSpec) { s.ID = "" }, runtime.ErrInvalid},
 		{"long id", func(s *runtime.ContainerSpec) { s.ID = runtime.ContainerID(strings.Repeat("a", 77)) }, runtime.ErrInvalid},
-		{"containerd's label", func(s *runtime.ContainerSpec) { s.Labels = map[string]string{"containerd.io/restart.status": "running"} }, runtime.ErrInvalid},
+		{"containerd's label", func(s *runtime.ContainerSpec) {
+			s.Labels = map[string]string{"containerd.io/restart.status": "running"}
+		}, runtime.ErrInvalid},
 		{"nerdctl's label", func(s *runtime.ContainerSpec) { s.Labels = map[string]string{"nerdctl/log-uri": "binary:///x"} }, runtime.ErrInvalid},
 		{"our label", func(s *runtime.ContainerSpec) { s.Labels = map[string]string{"runway/replica-id": "r"} }, nil},
 		{"environment without =", func(s *runtime.ContainerSpec) { s.Env = []string{"PORT"} }, runtime.ErrInvalid},

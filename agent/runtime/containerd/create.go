@@ -45,8 +45,7 @@ func (r *Runtime) create(ctx context.Context, spec runtime.ContainerSpec) error 
 	}
 	err = r.build(ctx, spec, image)
 	if errdefs.IsAlreadyExists(err) { // parts of a creation that was cut off
-		err = errors.Join(r.Delete(ctx, spec.ID))
-		if err == nil {
+		if err = r.Delete(ctx, spec.ID); err == nil {
 			err = r.build(ctx, spec, image)
 		}
 	}

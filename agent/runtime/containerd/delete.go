@@ -76,12 +76,12 @@ func deleteTask(ctx context.Context, container client.Container) error {
 	if err != nil {
 		return err
 	}
-	if status.Status == client.Running || status.Status == client.Paused {
+	if status.Status != client.Stopped {
 		if err := killTask(ctx, task, exit); err != nil {
 			return err
 		}
 	}
-	_, err = task.Delete(ctx, client.WithProcessKill) // a created task is killed too
+	_, err = task.Delete(ctx)
 	return err
 }
 

@@ -3,9 +3,13 @@ package containerd
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -38,12 +42,48 @@ func (r *Runtime) isolation(spec runtime.ContainerSpec) []oci.SpecOpts {
 		capabilities = restrictedCapabilities
 	}
 	return []oci.SpecOpts{
+		withSafeRoot,
 		oci.WithNoNewPrivileges,
 		oci.WithCapabilities(capabilities),
-		seccomp.WithDefaultProfile(), // after the capabilities: it allows what they need
+		withSeccomp,
 		withHardening(r.nofile),
 		withPolicy(spec.Restricted),
 	}
+}
+
+// withSeccomp is the client library's profile, which follows the capabilities and so comes after them, for the processor's own
+// system calls only. The 32-bit entrances are old attack surface that a web service does not use, and compiling the filter for
+// them takes three quarters of the 20 ms that seccomp adds to a start.
+func withSeccomp(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
+	s.Linux.Seccomp = seccomp.DefaultProfile(s)
+	s.Linux.Seccomp.Architectures = nil // empty means the native one; a call through any other kills the process
+	return nil
+}
+
+// withSafeRoot refuses an image whose mount points for the kernel's file systems are links: older low-level runtimes follow
+// them out of the container (CVE-2026-41579).
+func withSafeRoot(ctx context.Context, c oci.Client, container *containers.Container, _ *oci.Spec) error {
+	mounts, err := c.SnapshotService(container.Snapshotter).Mounts(ctx, container.SnapshotKey)
+	if err != nil {
+		return err
+	}
+	return mount.WithReadonlyTempMount(ctx, mounts, checkRoot)
+}
+
+func checkRoot(root string) error {
+	for _, name := range []string{"dev", "proc", "sys"} {
+		info, err := os.Lstat(filepath.Join(root, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("image has /%s as %v, want a folder", name, info.Mode().Type())
+		}
+	}
+	return nil
 }
 
 func withHardening(nofile uint64) oci.SpecOpts {

@@ -265,6 +265,39 @@ func TestRuntime_RefusesHostileImages(t *testing.T) {
 	}
 }
 
+// Links in an image must not lead the low-level runtime's mounts out of the container.
+func TestRuntime_KeepsLinksInside(t *testing.T) {
+	n := newNode(t)
+	canary := filepath.Join(t.TempDir(), "canary")
+	must(t, os.WriteFile(canary, []byte("untouched"), 0o600))
+	resolv := filepath.Join(n.spools, "resolv.conf")
+	must(t, os.WriteFile(resolv, []byte("nameserver 10.1.2.3\n"), 0o644))
+	for _, row := range []struct {
+		id, link, target string
+		refused          bool // else it may run, as long as it harms nothing
+	}{
+		{"dev-1", "dev", filepath.Dir(canary), true},
+		{"proc-1", "proc", "/tmp", true},
+		{"sys-1", "sys", "../../..", true},
+		{"resolv-1", "etc/resolv.conf", "../../../../../../../.." + canary, false},
+		{"resolv-2", "etc/resolv.conf", "/proc/1/root" + canary, false},
+	} {
+		request := n.images.push(t, "links", func(*v1.ConfigFile) {}, linkLayer(t, row.link, row.target))
+		_, err := n.runtime.Pull(t.Context(), request)
+		must(t, err)
+		spec := n.spec(t, runtime.ContainerID(row.id), "serve")
+		spec.Image, spec.ResolvConfPath = request.Ref, resolv
+		err = n.runtime.Create(t.Context(), spec)
+		if row.refused && err == nil || err != nil && !errors.Is(err, runtime.ErrRefused) {
+			t.Errorf("image with %s -> %s: got %v, want refused %v", row.link, row.target, err, row.refused)
+		}
+		must(t, n.runtime.Delete(t.Context(), spec.ID))
+	}
+	if got := readFile(t, canary); got != "untouched" {
+		t.Errorf("file of the node: got %q", got)
+	}
+}
+
 func TestRuntime_CommandAndEnvironment(t *testing.T) {
 	n := newNode(t)
 	withEnv := func(config *v1.ConfigFile) { config.Config.Env = []string{"FROM_IMAGE=kept", "GREETING=image"} }

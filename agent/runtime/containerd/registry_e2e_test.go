@@ -84,15 +84,30 @@ func probeLayer(t testing.TB) v1.Layer {
 		must(t, err)
 	}
 	must(t, w.Close())
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil })
+	return layerOf(t, archive.Bytes())
+}
+
+// linkLayer is a layer with one symbolic link.
+func linkLayer(t testing.TB, path, target string) v1.Layer {
+	t.Helper()
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: path, Linkname: target, Mode: 0o777}))
+	must(t, w.Close())
+	return layerOf(t, archive.Bytes())
+}
+
+func layerOf(t testing.TB, archive []byte) v1.Layer {
+	t.Helper()
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil })
 	must(t, err)
 	return layer
 }
 
-// push puts an image into a repository and returns how to pull it.
-func (i *images) push(t testing.TB, repository string, configure func(*v1.ConfigFile)) runtime.PullRequest {
+// push puts an image into a repository and returns how to pull it. Further layers lie above the program's.
+func (i *images) push(t testing.TB, repository string, configure func(*v1.ConfigFile), above ...v1.Layer) runtime.PullRequest {
 	t.Helper()
-	image, err := mutate.AppendLayers(empty.Image, i.layer)
+	image, err := mutate.AppendLayers(empty.Image, append([]v1.Layer{i.layer}, above...)...)
 	must(t, err)
 	config, err := image.ConfigFile()
 	must(t, err)
