@@ -1,0 +1,164 @@
+// Package consensus keeps the log of commands equal on all coordinators, with
+// hashicorp/raft on raft-boltdb, and feeds it to the state machine. It decides
+// nothing about what a command means.
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/runway-platform/runway/coordinator/state"
+)
+
+// Node is this coordinator's membership in the cluster. It is safe for concurrent
+// use.
+type Node struct {
+	raft *raft.Raft
+	// stopRaft begins to stop raft, once, and returns the future of that.
+	stopRaft  func() raft.Future
+	store     *state.Store
+	storage   Storage
+	transport closingTransport
+	fsm       *fsm
+	log       *slog.Logger
+	metrics   *metrics
+	failure   *failure
+
+	shutdown sync.Once
+	stopped  error
+}
+
+// closingTransport is a raft.Transport with connections to close.
+type closingTransport interface {
+	raft.Transport
+	raft.WithClose
+}
+
+// New opens what is on disk, checks all of it, and starts to take part. It blocks
+// for the check, about a second per million entries, and not for an election. An
+// error with a stable code is a *Fault.
+func New(config Config) (*Node, error) {
+	if err := config.validate(); err != nil {
+		return nil, fmt.Errorf("start consensus: %w", err)
+	}
+	n := &Node{store: config.Store, log: config.Logger.With("component", "consensus")}
+	n.metrics = newMetrics(config.Registerer, config.Store)
+	n.failure = newFailure(n.log, n.metrics)
+	n.fsm = &fsm{store: config.Store, metrics: n.metrics, failure: n.failure}
+	if err := n.start(config); err != nil {
+		n.metrics.unregister(config.Registerer)
+		return nil, fmt.Errorf("start consensus: %w", err)
+	}
+	return n, nil
+}
+
+// start opens the parts in order, and closes them again when one fails.
+func (n *Node) start(config Config) error {
+	storage, err := config.storage(n)
+	if err != nil {
+		return err
+	}
+	n.storage = storage
+	if err := recovering(storage.Name, func() error { return n.prepare(config) }); err != nil {
+		return errors.Join(err, n.storage.close())
+	}
+	n.transport = config.transport(n.log)
+	if err := n.join(config); err != nil {
+		return errors.Join(err, n.transport.Close(), n.storage.close())
+	}
+	return nil
+}
+
+// prepare checks what is stored, or begins a new cluster in an empty place.
+func (n *Node) prepare(config Config) error {
+	exists, err := raft.HasExistingState(n.storage.Log, n.storage.Stable, n.storage.Snapshots)
+	if err != nil {
+		return fault(codeLogCorrupt, "read %s: %w", n.storage.Name, err)
+	}
+	switch {
+	case exists:
+		return checkStorage(n.storage)
+	case config.Bootstrap:
+		return n.bootstrap(config)
+	case config.Join:
+		return nil
+	default:
+		return fault(codeEmpty, "%s is empty", n.storage.Name)
+	}
+}
+
+// bootstrap makes this coordinator the one voter of a new cluster.
+func (n *Node) bootstrap(config Config) error {
+	first := raft.Configuration{Servers: []raft.Server{{
+		Suffrage: raft.Voter,
+		ID:       raft.ServerID(config.ID),
+		Address:  raft.ServerAddress(config.Address),
+	}}}
+	err := raft.BootstrapCluster(config.raft(n.log), n.storage.Log, n.storage.Stable, n.storage.Snapshots, addressing(config.Address), first)
+	if err != nil {
+		return fmt.Errorf("bootstrap %s: %w", n.storage.Name, err)
+	}
+	return nil
+}
+
+// addressing is a transport that only knows how addresses are written, which is
+// all that raft asks of it to write the first entry.
+func addressing(address string) raft.Transport {
+	_, transport := raft.NewInmemTransport(raft.ServerAddress(address))
+	return transport
+}
+
+// join starts raft on the parts.
+func (n *Node) join(config Config) error {
+	member, err := raft.NewRaft(config.raft(n.log), n.fsm, n.storage.cached(), n.storage.Stable, n.storage.Snapshots, n.transport)
+	if err != nil {
+		return errors.Join(err, n.failure.err())
+	}
+	n.raft = member
+	n.stopRaft = sync.OnceValue(member.Shutdown)
+	n.failure.onFailure(func() { n.stopRaft() })
+	n.metrics.watch(member)
+	return nil
+}
+
+// Failed delivers one error when the member can no longer take part: an entry that
+// it cannot apply, a damaged file, or a disk that missed its deadline, then after
+// the late write has returned. It has given up leadership by then; the process
+// must stop and name the error's code.
+func (n *Node) Failed() <-chan error { return n.failure.delivered }
+
+// Shutdown hands leadership over if there is somebody to take it, stops taking
+// part and closes the files. It may be called more than once; the first call
+// counts. Afterwards every other method fails with ErrNotLeader.
+func (n *Node) Shutdown(ctx context.Context) error {
+	n.shutdown.Do(func() { n.stopped = n.stop(ctx) })
+	return n.stopped
+}
+
+func (n *Node) stop(ctx context.Context) error {
+	n.handOver(ctx)
+	n.metrics.stop()
+	if err := wait(ctx, n.stopRaft()); err != nil {
+		// Raft still runs: a closed file would make it panic.
+		return fmt.Errorf("stop consensus: %w", err)
+	}
+	if err := errors.Join(n.transport.Close(), n.storage.close()); err != nil {
+		return fmt.Errorf("stop consensus: %w", err)
+	}
+	return nil
+}
+
+// handOver transfers leadership, so that a planned stop costs no election.
+func (n *Node) handOver(ctx context.Context) {
+	if n.raft.State() != raft.Leader || len(n.otherVoters()) == 0 {
+		return
+	}
+	if err := wait(ctx, n.raft.LeadershipTransfer()); err != nil {
+		n.log.Warn("leadership not handed over before shutdown", "err", err)
+	}
+}

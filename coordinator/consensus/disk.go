@@ -1,0 +1,150 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+const (
+	// logFile holds the log, the term and the vote.
+	logFile = "raft.db"
+	// lockTimeout is how long another process may take to let go of the file: one
+	// that is being stopped.
+	lockTimeout = time.Second
+	// dirMode: nobody but the coordinator reads the state.
+	dirMode = 0o700
+)
+
+// openDisk opens the log and the snapshots of a data directory, making them when
+// there are none.
+func openDisk(dir string, n *Node) (Storage, error) {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return Storage{}, fmt.Errorf("make data directory: %w", err)
+	}
+	path := filepath.Join(dir, logFile)
+	if err := ensureFile(path); err != nil {
+		return Storage{}, err
+	}
+	log, err := openFile(path)
+	if err != nil {
+		return Storage{}, err
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, raftLogger(n.log))
+	if err != nil {
+		return Storage{}, errors.Join(fmt.Errorf("open snapshots in %s: %w", dir, err), log.Close())
+	}
+	return guard(Storage{Name: path, Log: log, Stable: log, Snapshots: snapshots, Close: log.Close}, n), nil
+}
+
+// boltOptions: bbolt would write its whole list of free pages at each commit; the
+// map finds runs of pages without a search.
+func boltOptions(readOnly bool) *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:        lockTimeout,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+		ReadOnly:       readOnly,
+	}
+}
+
+// openFile opens an existing log. It is walked read-only first, because bbolt
+// panics beyond our reach when it opens a damaged file for writing.
+func openFile(path string) (*raftboltdb.BoltStore, error) {
+	if err := recovering(path, func() error { return walkFile(path) }); err != nil {
+		return nil, err
+	}
+	var log *raftboltdb.BoltStore
+	err := recovering(path, func() (err error) {
+		log, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: boltOptions(false)})
+		return boltFault(path, err)
+	})
+	return log, err
+}
+
+// walkFile visits every page that holds something.
+func walkFile(path string) error {
+	file, err := bbolt.Open(path, 0, boltOptions(true))
+	if err != nil {
+		return boltFault(path, err)
+	}
+	err = file.View(func(tx *bbolt.Tx) error {
+		if err := checkSize(path, tx.Size()); err != nil {
+			return err
+		}
+		return tx.ForEach(func(name []byte, bucket *bbolt.Bucket) error {
+			return bucket.ForEach(func(_, _ []byte) error { return nil })
+		})
+	})
+	return errors.Join(err, file.Close())
+}
+
+// checkSize refuses a file that ends before the pages that it refers to.
+func checkSize(path string, want int64) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("size of %s: %w", path, err)
+	}
+	if info.Size() < want {
+		return fault(codeLogCorrupt, "%s has %d bytes of %d", path, info.Size(), want)
+	}
+	return nil
+}
+
+// ensureFile makes an empty log. A first write that is cut short can leave a
+// damaged file, so it is made aside, synced, opened again and walked before it
+// gets its name.
+func ensureFile(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	aside := path + ".new"
+	if err := os.RemoveAll(aside); err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	log, err := raftboltdb.New(raftboltdb.Options{Path: aside, BoltOptions: boltOptions(false)})
+	if err != nil {
+		return fmt.Errorf("make log %s: %w", aside, err)
+	}
+	if err := errors.Join(log.Sync(), log.Close(), walkFile(aside)); err != nil {
+		return fmt.Errorf("make log %s: %w", aside, err)
+	}
+	if err := os.Rename(aside, path); err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes names in a directory survive a power cut.
+func syncDir(dir string) error {
+	handle, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	if err := errors.Join(handle.Sync(), handle.Close()); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
+}
+
+// boltFault gives bbolt's errors a code.
+func boltFault(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fault(codeInUse, "%s: %w", path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("open log %s: %w", path, err)
+	default:
+		return fault(codeLogCorrupt, "open %s: %w", path, err)
+	}
+}
