@@ -1,0 +1,439 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runway-platform/runway/coordinator/command"
+	"github.com/runway-platform/runway/coordinator/coordinatortest"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+func ids(set *runwayv1.AssignmentSet) string {
+	var list []string
+	for _, a := range set.GetAssignments() {
+		list = append(list, a.GetReplica())
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+func TestAgent_RegistersItself(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, coordinatortest.NewState(t), nil)
+	a := b.agent("n7")
+	node := b.state.View().Node("n7")
+	if node.GetFacts().GetAddress() != "10.0.0.1" || node.GetStatus().GetEpoch() != 1 {
+		t.Errorf("node = %v", node)
+	}
+	if set := a.assignments(); !set.GetFull() || len(set.GetAssignments()) != 0 {
+		t.Errorf("first set = %v, want full and empty", set)
+	}
+	if !b.d.Connected("n7") || b.d.Connected("n8") {
+		t.Error("Connected is wrong")
+	}
+}
+
+func TestAgent_UnchangedFactsAreNotWrittenAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 0), nil)
+	before := len(b.state.Log())
+	b.agent("n1").assignments()
+	if got := len(b.state.Log()); got != before {
+		t.Errorf("reconnecting wrote %d commands", got-before)
+	}
+}
+
+func TestAgent_ReceivesItsOwnAndOnlyDifferences(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 2), nil)
+	mine, other := b.agent("n1"), b.agent("n2")
+	set := mine.assignments()
+	if !set.GetFull() || ids(set) != "r1 r2" {
+		t.Fatalf("full set = %v", set)
+	}
+	first := set.GetAssignments()[0]
+	if first.GetSpec().GetContainerPort() != 8080 || first.GetNodePort() != 20000 || first.GetNodeEpoch() != 1 || first.GetGoal() != runwayv1.Goal_GOAL_SERVE {
+		t.Errorf("assignment = %v", first)
+	}
+	if got := ids(other.assignments()); got != "" {
+		t.Errorf("n2 sees %q of n1", got)
+	}
+	b.state.Must(t, coordinatortest.Assign(coordinatortest.Replica("r3", "web", 1, "n1", 20009)))
+	next := mine.assignments()
+	if next.GetFull() || ids(next) != "r3" || next.GetGeneration() <= set.GetGeneration() {
+		t.Errorf("difference = %v", next)
+	}
+	b.state.Must(t, &runwayv1.SetReplicaGoals{Goals: []*runwayv1.ReplicaGoal{{Replica: "r1", Goal: runwayv1.Goal_GOAL_DRAIN}}})
+	if next := mine.assignments(); ids(next) != "r1" || next.GetAssignments()[0].GetGoal() != runwayv1.Goal_GOAL_DRAIN {
+		t.Errorf("difference = %v", next)
+	}
+}
+
+func TestAgent_StatusAloneSendsNothingBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	a := b.agent("n1")
+	a.assignments()
+	a.report(1, false, running("r1"))
+	if message := a.receive(); message.GetReportAck().GetSequence() != 1 {
+		t.Errorf("next message = %v, want only the confirmation", message)
+	}
+}
+
+func TestAgent_StoppedReplicaIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	a := b.agent("n1")
+	a.assignments()
+	a.report(1, false, seen("r1", runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED))
+	if set := a.assignments(); !slices.Equal(set.GetRemoved(), []string{"r1"}) || len(set.GetAssignments()) != 0 {
+		t.Errorf("set = %v, want r1 removed", set)
+	}
+}
+
+func TestAgent_ReportIsConfirmedOnceWritten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	a := b.agent("n1")
+	a.assignments()
+	a.report(1, false, running("r1"))
+	a.acked(1)
+	if got := b.state.View().Replica("r1").GetStatus(); !got.GetReady() {
+		t.Errorf("status after the confirmation = %v", got)
+	}
+}
+
+func TestAgent_CannotReportForOthers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	intruder := b.agent("n2")
+	intruder.assignments()
+	before := b.state.View().Replica("r1")
+	intruder.report(1, true, seen("r1", runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED))
+	intruder.acked(1)
+	if after := b.state.View().Replica("r1"); !proto.Equal(before, after) {
+		t.Errorf("n2 changed a replica of n1: %v", after)
+	}
+}
+
+func TestAgent_EventsNameTheCertificatesNode(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	a := b.agent("n2")
+	a.assignments()
+	a.send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Reports{Reports: &runwayv1.ReplicaReports{
+		Sequence: 1, Events: []*runwayv1.AgentEvent{{Kind: "node.drift", Replica: "r1", Message: strings.Repeat("x", 5000)}},
+	}}})
+	a.acked(1)
+	events := b.state.View().Events(1)
+	if len(events) != 1 || events[0].GetNode() != "n2" || events[0].GetReplica() != "" || len(events[0].GetMessage()) > 2000 {
+		t.Errorf("events = %v", events)
+	}
+}
+
+func TestAgent_FullReportTellsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	s := withReplicas(t, 3)
+	s.Must(t, coordinatortest.Report("n1", "r1", runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING),
+		coordinatortest.Report("n1", "r2", runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING))
+	b := newBench(t, s, nil)
+	a := b.agent("n1")
+	a.assignments()
+	a.report(1, true, running("r1"))
+	a.acked(1)
+	want := map[string]runwayv1.ReplicaPhase{
+		"r1": runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING,
+		"r2": runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED,
+		"r3": runwayv1.ReplicaPhase_REPLICA_PHASE_PENDING, // never started there
+	}
+	for id, phase := range want {
+		if got := s.View().Replica(id).GetStatus().GetPhase(); got != phase {
+			t.Errorf("%s is %v, want %v", id, got, phase)
+		}
+	}
+}
+
+func TestAgent_SecondSessionEndsTheFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	first := b.agent("n1")
+	second := b.agent("n1")
+	first.ends(codes.Aborted)
+	if got := ids(second.assignments()); got != "r1" {
+		t.Errorf("second session has %q", got)
+	}
+	if !b.d.Connected("n1") {
+		t.Error("the end of the first session forgot the second")
+	}
+}
+
+func TestAgent_FollowerNamesTheLeader(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	leading := b.agent("n1")
+	b.resign()
+	leading.ends(codes.FailedPrecondition)
+	late := b.dialAgent("n1")
+	_, err := late.stream.Recv()
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Fatalf("follower answers %v", err)
+	}
+	details := status.Convert(err).Details()
+	if len(details) != 1 || details[0].(*runwayv1.NotLeader).GetLeader() != "leader.test:7443" {
+		t.Errorf("details = %v", details)
+	}
+}
+
+func TestAgent_EndsWithItsNode(t *testing.T) {
+	t.Parallel()
+	tests := map[string]proto.Message{
+		"removed": &runwayv1.RemoveNode{Node: "n2"},
+		"down":    &runwayv1.SetNodePhase{Node: "n2", Phase: runwayv1.NodePhase_NODE_PHASE_DOWN},
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, withReplicas(t, 0), nil)
+			a := b.agent("n2")
+			a.assignments()
+			b.state.Must(t, change)
+			a.ends(codes.Aborted)
+		})
+	}
+}
+
+func TestAgent_ComesBackFromDownWithANewEpoch(t *testing.T) {
+	t.Parallel()
+	s := withReplicas(t, 0)
+	s.Must(t, &runwayv1.SetNodePhase{Node: "n2", Phase: runwayv1.NodePhase_NODE_PHASE_DOWN})
+	b := newBench(t, s, nil)
+	a := b.dialAgent("n2")
+	a.hello(coordinatortest.NodeFacts())
+	if got := a.receive().GetWelcome().GetEpoch(); got != 2 {
+		t.Errorf("epoch = %d, want 2", got)
+	}
+}
+
+func TestAgent_OtherRolesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 0), nil)
+	for _, role := range []runwayv1.Role{runwayv1.Role_ROLE_INGRESS, runwayv1.Role_ROLE_CLUSTER_ADMIN, runwayv1.Role_ROLE_UNSPECIFIED} {
+		stream, err := runwayv1.NewAgentSessionClient(b.conn).Connect(b.as(role, "n1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%v: %v", role, err)
+		}
+	}
+}
+
+func TestAgent_ProtocolErrors(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(*fakeAgent){
+		"beat before hello": func(a *fakeAgent) { a.beat() },
+		"empty message":     func(a *fakeAgent) { a.send(&runwayv1.AgentMessage{}) },
+		"hello twice": func(a *fakeAgent) {
+			a.hello(coordinatortest.NodeFacts())
+			a.hello(coordinatortest.NodeFacts())
+		},
+		"unbelievable capacity": func(a *fakeAgent) {
+			facts := coordinatortest.NodeFacts()
+			facts.CapacityMemoryBytes = 1 << 60
+			a.hello(facts)
+		},
+	}
+	for name, misbehave := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newBench(t, coordinatortest.NewState(t), nil).dialAgent("n1")
+			misbehave(a)
+			a.ends(codes.InvalidArgument)
+		})
+	}
+}
+
+func TestAgent_MustSayHelloInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newBench(t, coordinatortest.NewState(t), nil).dialAgent("n1")
+		began := time.Now()
+		a.ends(codes.InvalidArgument)
+		if took := time.Since(began); took != helloTimeout {
+			t.Errorf("cut after %v, want %v", took, helloTimeout)
+		}
+	})
+}
+
+func TestAgent_EndsWithItsCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newBench(t, coordinatortest.NewState(t), nil).agent("n1", "life", "30s")
+		began := time.Now()
+		a.ends(codes.Unauthenticated)
+		if took := time.Since(began); took != 30*time.Second {
+			t.Errorf("ended after %v", took)
+		}
+	})
+}
+
+func TestAgent_SlowReceiverIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := coordinatortest.NewState(t, coordinatortest.RegisterNode("n1"))
+		spec := coordinatortest.Spec()
+		spec.Env = map[string]string{"BIG": strings.Repeat("x", 200<<10)}
+		s.Must(t, coordinatortest.Deploy("d1", "web", spec, 1),
+			coordinatortest.Assign(coordinatortest.Replica("r1", "web", 1, "n1", 20000)))
+		b := newBench(t, s, nil)
+		a := b.dialAgent("n1")
+		a.hello(coordinatortest.NodeFacts())
+		// Nothing is received. The transport holds the full set; what follows waits.
+		for !b.d.Connected("n1") {
+			time.Sleep(time.Millisecond)
+		}
+		began := time.Now()
+		for i := 2; b.d.Connected("n1"); i++ {
+			s.Must(t, coordinatortest.Assign(coordinatortest.Replica("r"+itoa(i), "web", 1, "n1", uint32(20000+i))))
+			a.beat()
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); took > sendTimeout+3*time.Second {
+			t.Errorf("cut after %v", took)
+		}
+		again := b.agent("n1")
+		if set := again.assignments(); !set.GetFull() || len(set.GetAssignments()) != len(s.View().ReplicasOn("n1")) {
+			t.Errorf("after coming back: %d assignments", len(set.GetAssignments()))
+		}
+	})
+}
+
+// gate lets commands through one by one and counts them.
+type gate struct {
+	*coordinatortest.State
+	open  chan struct{}
+	count atomic.Int32
+	fail  atomic.Pointer[error]
+}
+
+func (g *gate) Apply(ctx context.Context, payload proto.Message) (command.Result, error) {
+	if _, ok := payload.(*runwayv1.ReportReplicas); ok {
+		g.count.Add(1)
+		if reason := g.fail.Load(); reason != nil {
+			return command.Result{}, *reason
+		}
+		select {
+		case <-g.open:
+		case <-ctx.Done():
+			return command.Result{}, ctx.Err()
+		}
+	}
+	return g.State.Apply(ctx, payload)
+}
+
+func TestReports_WaitTogetherForABusyLog(t *testing.T) {
+	t.Parallel()
+	const count = 40
+	g := &gate{State: withReplicas(t, count), open: make(chan struct{})}
+	b := newBench(t, g.State, g)
+	a := b.agent("n1")
+	a.assignments()
+	a.report(1, false, running("r1"))
+	eventually(t, "first command under way", func() bool { return g.count.Load() == 1 })
+	for i := 2; i <= count; i++ {
+		a.report(uint64(i), false, running("r"+itoa(i)))
+	}
+	eventually(t, "all waiting", func() bool { return len(b.d.reports.waiting) == count-1 })
+	close(g.open)
+	a.acked(count)
+	if got := g.count.Load(); got != 2 {
+		t.Errorf("%d commands for %d reports, want 2", got, count)
+	}
+	for _, r := range b.state.View().Replicas() {
+		if !r.GetStatus().GetReady() {
+			t.Errorf("%s was confirmed but not written", r.GetId())
+		}
+	}
+}
+
+func TestReports_FailedWriteEndsTheSession(t *testing.T) {
+	t.Parallel()
+	g := &gate{State: withReplicas(t, 1), open: make(chan struct{})}
+	reason := errors.New("leadership lost")
+	g.fail.Store(&reason)
+	a := newBench(t, g.State, g).agent("n1")
+	a.assignments()
+	a.report(1, false, running("r1"))
+	a.ends(codes.Unavailable)
+}
+
+func TestReports_OverloadCutsInsteadOfGrowing(t *testing.T) {
+	t.Parallel()
+	r := newReports(nil, nil, newMetrics())
+	for range maxWaiting {
+		if err := r.put(report{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.put(report{}); !errors.Is(err, errOverload) {
+		t.Errorf("put = %v, want errOverload", err)
+	}
+}
+
+func TestParts_StayBelowTheLargestCommand(t *testing.T) {
+	t.Parallel()
+	var all []*runwayv1.NodeReport
+	for range 100 {
+		all = append(all, &runwayv1.NodeReport{Node: strings.Repeat("n", 20<<10)})
+	}
+	total := 0
+	for _, part := range parts(all) {
+		total += len(part)
+		if size := proto.Size(&runwayv1.ReportReplicas{Reports: part}); size > command.MaxSize {
+			t.Errorf("part of %d bytes", size)
+		}
+	}
+	if total != len(all) {
+		t.Errorf("%d of %d reports", total, len(all))
+	}
+	if got := parts(nil); got != nil {
+		t.Errorf("parts of nothing = %v", got)
+	}
+}
+
+func TestReportsOf_BoundsOneReport(t *testing.T) {
+	t.Parallel()
+	s := withReplicas(t, 1)
+	long := running("r1")
+	long.Status.Cause = &runwayv1.Cause{Summary: strings.Repeat("x", 1<<20)}
+	endless := running(strings.Repeat("r", 1<<20))
+	got := reportsOf(s.View(), "n1", &runwayv1.ReplicaReports{Replicas: []*runwayv1.ReplicaReport{long, endless, {Replica: "r1"}}})
+	if len(got) != 1 || got[0].GetStatus().GetCause() != nil || got[0].GetNode() != "n1" {
+		t.Errorf("reportsOf = %d reports", len(got))
+	}
+}
+
+func BenchmarkReport_IdleLatency(b *testing.B) {
+	s := coordinatortest.NewState(b)
+	r := newReports(s, nil, newMetrics())
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.run(ctx) }()
+	done := make(chan struct{})
+	for b.Loop() {
+		if err := r.put(report{confirmed: func() { done <- struct{}{} }}); err != nil {
+			b.Fatal(err)
+		}
+		<-done
+	}
+	cancel()
+	<-ended
+}

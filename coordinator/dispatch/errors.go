@@ -1,0 +1,101 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/runway-platform/runway/coordinator/command"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// Why sessions end, beside errors of the stream.
+var (
+	errEnded       = errors.New("the stream ended")
+	errSlow        = errors.New("messages were not taken in time")
+	errNoHello     = errors.New("no hello in time")
+	errProtocol    = errors.New("unexpected message")
+	errReplaced    = errors.New("a newer session of the same machine began")
+	errExpired     = errors.New("the certificate has expired")
+	errGone        = errors.New("the machine was removed, or given up as down")
+	errSilent      = errors.New("a generation was not confirmed in time")
+	errOverload    = errors.New("too many reports wait to be written")
+	errUnwritten   = errors.New("the leadership ended before it was written")
+	errNoAuthority = errors.New("the authority of the cluster is not known yet")
+	errForbidden   = errors.New("not this machine's")
+)
+
+// Errors of Logs.
+var (
+	// ErrNoReplica: the replica does not exist.
+	ErrNoReplica = errors.New("no such replica")
+	// ErrNoSession: its node is not connected.
+	ErrNoSession = errors.New("the node is not connected")
+	// ErrTooManyLogs: the bound on open log streams is reached.
+	ErrTooManyLogs = errors.New("too many log streams are open")
+	// ErrNoUpload: the agent did not answer in time, or broke off.
+	ErrNoUpload = errors.New("the agent did not deliver")
+)
+
+// codeOf is the status of each reason. Anything else is unavailable: the machine
+// comes back and gets a full set.
+var codeOf = map[error]codes.Code{
+	errNoHello:   codes.InvalidArgument,
+	errProtocol:  codes.InvalidArgument,
+	errReplaced:  codes.Aborted,
+	errExpired:   codes.Unauthenticated,
+	errGone:      codes.Aborted,
+	errOverload:  codes.ResourceExhausted,
+	errForbidden: codes.PermissionDenied,
+	ErrNoReplica: codes.NotFound,
+}
+
+// statusOf turns the end of a session into the answer to the machine.
+func statusOf(err error) error {
+	if err == nil || errors.Is(err, errEnded) {
+		return nil
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	for reason, c := range codeOf {
+		if errors.Is(err, reason) {
+			return status.Error(c, err.Error())
+		}
+	}
+	if rejection := (*command.Rejection)(nil); errors.As(err, &rejection) {
+		return rejected(rejection)
+	}
+	if errors.Is(err, context.Canceled) {
+		return status.Error(codes.Canceled, "the session was cancelled")
+	}
+	return status.Error(codes.Unavailable, err.Error())
+}
+
+func rejected(rejection *command.Rejection) error {
+	return detailed(codes.InvalidArgument, &runwayv1.Cause{
+		Code: string(rejection.Code), Summary: rejection.Message, Fix: rejection.Code.Fix(),
+	})
+}
+
+func detailed(c codes.Code, cause *runwayv1.Cause) error {
+	plain := status.New(c, cause.GetSummary())
+	with, err := plain.WithDetails(cause)
+	if err != nil {
+		return plain.Err()
+	}
+	return with.Err()
+}
+
+// notLeader tells the machine whom to dial instead.
+func notLeader(leader string) error {
+	plain := status.New(codes.FailedPrecondition, string(code.NoLeader)+" this coordinator does not lead")
+	with, err := plain.WithDetails(&runwayv1.NotLeader{Leader: leader})
+	if err != nil {
+		return plain.Err()
+	}
+	return with.Err()
+}

@@ -1,0 +1,50 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics of the sessions.
+type Metrics struct {
+	sessions      *prometheus.GaugeVec
+	batch         prometheus.Histogram
+	refused       prometheus.Counter
+	implausible   prometheus.Counter
+	routesRefused prometheus.Counter
+	silent        prometheus.Counter
+}
+
+// NewMetrics registers the metrics of this package.
+func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
+	m := newMetrics()
+	var problems error
+	for _, c := range []prometheus.Collector{m.sessions, m.batch, m.refused, m.implausible, m.routesRefused, m.silent} {
+		problems = errors.Join(problems, registerer.Register(c))
+	}
+	if problems != nil {
+		return nil, fmt.Errorf("register dispatch metrics: %w", problems)
+	}
+	return m, nil
+}
+
+func newMetrics() *Metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "runway_dispatch_" + name, Help: help})
+	}
+	return &Metrics{
+		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "runway_dispatch_sessions", Help: "Open sessions of agents and ingresses.",
+		}, []string{"kind"}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "runway_dispatch_batch_reports", Help: "Replica reports written by one batch.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 7),
+		}),
+		refused:       counter("reports_refused_total", "Replica reports that the state refused."),
+		implausible:   counter("samples_refused_total", "Traffic samples of ingresses that cannot be true."),
+		routesRefused: counter("routes_refused_total", "Routes that ingresses refused."),
+		silent:        counter("ingresses_silent_total", "Ingress sessions cut because a generation was not confirmed."),
+	}
+}

@@ -1,0 +1,109 @@
+package dispatch
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+const (
+	// maxReportBytes bounds one replica's report; a longer one loses its cause.
+	maxReportBytes = 64 << 10
+	// maxText bounds each text of an agent's event.
+	maxText = 1 << 10
+	// oldest and newest are how far an agent's clock is believed.
+	oldest, newest = time.Hour, time.Minute
+)
+
+// reportsOf gives every report of a message the node of the certificate. A full one
+// also reports what is missing from it.
+func reportsOf(view *state.View, node string, message *runwayv1.ReplicaReports) []*runwayv1.NodeReport {
+	listed := map[string]bool{}
+	var result []*runwayv1.NodeReport
+	for _, r := range message.GetReplicas() {
+		listed[r.GetReplica()] = true
+		next := &runwayv1.NodeReport{Node: node, Replica: r.GetReplica(), NodeEpoch: r.GetNodeEpoch(), Status: r.GetStatus()}
+		if proto.Size(next) > maxReportBytes {
+			next.Status.Cause = nil
+		}
+		if next.GetStatus() != nil && proto.Size(next) <= maxReportBytes {
+			result = append(result, next)
+		}
+	}
+	if message.GetFull() {
+		result = append(result, missing(view, node, listed)...)
+	}
+	return result
+}
+
+// missing reports replicas that the agent once had and has no longer: its disk was
+// lost, or somebody removed them. The coordinator must decide about them.
+func missing(view *state.View, node string, listed map[string]bool) []*runwayv1.NodeReport {
+	var result []*runwayv1.NodeReport
+	for _, r := range view.ReplicasOn(node) {
+		next, ok := phaseWhenGone(r.GetStatus().GetPhase())
+		if !ok || listed[r.GetId()] {
+			continue
+		}
+		result = append(result, &runwayv1.NodeReport{
+			Node: node, Replica: r.GetId(), NodeEpoch: r.GetPlan().GetNodeEpoch(),
+			Status: &runwayv1.ReplicaStatus{
+				Phase:   next,
+				Attempt: r.GetStatus().GetAttempt(),
+				Cause: &runwayv1.Cause{
+					Code:    string(code.ContainerFailed),
+					Summary: "the node no longer has the replica",
+					Fix:     "it is replaced; see `runwayctl events` for what happened on the node",
+				},
+			},
+		})
+	}
+	return result
+}
+
+// phaseWhenGone is what a replica that vanished from its node has become. One that
+// no agent has started cannot vanish.
+func phaseWhenGone(phase runwayv1.ReplicaPhase) (runwayv1.ReplicaPhase, bool) {
+	switch phase {
+	case runwayv1.ReplicaPhase_REPLICA_PHASE_PULLING,
+		runwayv1.ReplicaPhase_REPLICA_PHASE_STARTING,
+		runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING:
+		return runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED, true
+	case runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPING:
+		return runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED, true
+	default:
+		return 0, false
+	}
+}
+
+// eventsOf gives events of an agent its node. A replica of another node is not
+// named, and a clock that is far off is not believed.
+func eventsOf(view *state.View, node string, events []*runwayv1.AgentEvent, now time.Time) []*runwayv1.Event {
+	var result []*runwayv1.Event
+	for _, e := range events[:min(len(events), maxEvents)] {
+		if e.GetKind() == "" {
+			continue
+		}
+		event := &runwayv1.Event{At: believable(e.GetAt(), now), Kind: cut(e.GetKind()), Node: node, Message: cut(e.GetMessage()), Code: cut(e.GetCode())}
+		if replica := view.Replica(e.GetReplica()); replica.GetPlan().GetNode() == node {
+			event.Replica, event.Workload, event.Deployment = replica.GetId(), replica.GetWorkload(), replica.GetDeployment()
+		}
+		result = append(result, event)
+	}
+	return result
+}
+
+func believable(at *timestamppb.Timestamp, now time.Time) *timestamppb.Timestamp {
+	if at == nil || at.AsTime().Before(now.Add(-oldest)) || at.AsTime().After(now.Add(newest)) {
+		return nil
+	}
+	return at
+}
+
+func cut(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxText)], "") }
