@@ -172,7 +172,7 @@ func (b *builder) claimHosts() {
 	for scope := range b.next.hosts {
 		b.next.hosts[scope] = make(map[string]*Route, len(b.old.hosts[scope]))
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(b.next.routes), compareKeys) {
+	for _, key := range slices.SortedFunc(maps.Keys(b.next.routes), CompareKeys) {
 		r := b.next.routes[key]
 		b.claim(Public, r, r.Hosts)
 		b.claim(Internal, r, r.InternalHosts)
@@ -203,7 +203,8 @@ func (b *builder) refuse(key Key, host, reason string) {
 	b.problems = append(b.problems, Problem{Key: key, Host: host, Reason: reason})
 }
 
-func compareKeys(a, b Key) int {
+// CompareKeys orders workloads by space, service and environment.
+func CompareKeys(a, b Key) int {
 	return cmp.Or(
 		cmp.Compare(a.Space, b.Space),
 		cmp.Compare(a.Service, b.Service),

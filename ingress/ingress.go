@@ -1,0 +1,119 @@
+// Package ingress is the role that takes requests from outside and from replicas:
+// it follows the coordinator's routes, keeps the last good ones and their
+// certificates on disk, and serves with them whether or not a coordinator is in
+// reach. It decides nothing about replicas.
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runway-platform/runway/ingress/caddy"
+	"github.com/runway-platform/runway/ingress/certs"
+	"github.com/runway-platform/runway/ingress/route"
+	"github.com/runway-platform/runway/ingress/stats"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// Ingress serves requests. Make it with New and call Run once.
+type Ingress struct {
+	cfg     Config
+	log     *slog.Logger
+	live    *route.Live
+	stats   *stats.Recorder
+	certs   *certs.Manager
+	book    *book
+	session *session
+	sockets *sockets
+	metrics *metrics
+}
+
+// New opens the listeners and loads the last good routes and certificates. It
+// starts nothing.
+func New(cfg Config) (*Ingress, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder %q: %w", cfg.DataDir, err)
+	}
+	i := &Ingress{cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds())}
+	coordinator := runwayv1.NewIngressSessionClient(cfg.Coordinator)
+	var err error
+	if i.certs, err = certs.New(certs.Config{
+		Dir: filepath.Join(cfg.DataDir, "certificates"), Signer: signer{coordinator}, Log: cfg.Log,
+	}); err != nil {
+		return nil, err
+	}
+	i.book = newBook(i.live, i.certs, filepath.Join(cfg.DataDir, "routes"), i.log)
+	i.book.load()
+	if i.sockets, err = openSockets(cfg); err != nil {
+		return nil, err
+	}
+	i.session = newSession(i, coordinator)
+	i.metrics = newMetrics(i)
+	if err := cfg.Registry.Register(i.metrics); err != nil {
+		return nil, errors.Join(fmt.Errorf("register metrics: %w", err), i.sockets.close())
+	}
+	return i, nil
+}
+
+// Addresses are the sockets that an Ingress is bound to.
+type Addresses struct {
+	HTTP, HTTPS, InternalHTTP, Metrics []net.Addr
+}
+
+// Addresses returns what the listeners are bound to, with real ports.
+func (i *Ingress) Addresses() Addresses { return i.sockets.addresses() }
+
+// Routes returns the full set of routes that is in use, also for DNS answers. It
+// is shared and must not be changed. Before the first set it is empty.
+func (i *Ingress) Routes() *runwayv1.RouteSet { return i.book.routes() }
+
+// Run serves until ctx ends. Then requests in flight have the drain timeout to
+// finish, and the session stays up for that time, so that the coordinator does
+// not stop a replica that is still answering.
+func (i *Ingress) Run(ctx context.Context) error {
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	group, background := errgroup.WithContext(background)
+	group.Go(func() error {
+		defer cancel()
+		return i.serve(ctx, background)
+	})
+	group.Go(func() error { return i.certs.Run(background) })
+	group.Go(func() error { return i.book.run(background) })
+	group.Go(func() error { return i.session.run(background) })
+	group.Go(func() error { return i.serveHealth(background) })
+	for _, companion := range i.cfg.Companions {
+		group.Go(func() error { return companion(background, i) })
+	}
+	return group.Wait()
+}
+
+// serve runs Caddy until it is asked to stop or another part has failed.
+func (i *Ingress) serve(ctx, background context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(background, cancel)()
+	return caddy.Run(ctx, caddy.Config{
+		Listeners: caddy.Listeners{
+			HTTP: i.sockets.http, HTTPS: i.sockets.https, InternalHTTP: i.sockets.internalHTTP,
+		},
+		Routes:         i.live,
+		Certificates:   i.certs,
+		Stats:          i.stats,
+		DataDir:        filepath.Join(i.cfg.DataDir, "caddy"),
+		HTTPSPort:      int(i.session.facts.GetHttpsPort()),
+		TrustedProxies: i.cfg.TrustedProxies,
+		DrainTimeout:   i.cfg.DrainTimeout,
+		Log:            i.cfg.Log,
+	})
+}

@@ -1,0 +1,280 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runway-platform/runway/coordinator/client"
+	"github.com/runway-platform/runway/ingress/route"
+	"github.com/runway-platform/runway/ingress/stats"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+const (
+	// beatInterval: an ingress that is silent for 3 of them is lost.
+	beatInterval = time.Second
+	// welcomeTimeout bounds the wait for the first message: registration may take
+	// an election.
+	welcomeTimeout = 10 * time.Second
+	// A broken session is retried soon, as nothing is acknowledged without one;
+	// the last retries are spread over all ingresses.
+	firstRetry, lastRetry = 50 * time.Millisecond, 3 * time.Second
+)
+
+// errProtocol means that the coordinator sent what it must not.
+var errProtocol = errors.New("unexpected message from the coordinator")
+
+// session follows the leading coordinator, one stream after the other.
+type session struct {
+	coordinator runwayv1.IngressSessionClient
+	name        string
+	facts       *runwayv1.IngressFacts
+	ingress     *Ingress
+	log         *slog.Logger
+	deltas      *stats.Deltas
+	up          atomic.Bool
+	refused     atomic.Uint64 // sets
+	heard       atomic.Int64  // unix nanoseconds of the last message
+}
+
+func newSession(i *Ingress, coordinator runwayv1.IngressSessionClient) *session {
+	facts := proto.CloneOf(i.cfg.Facts)
+	if facts.GetHttpPort() == 0 {
+		facts.HttpPort = port(i.sockets.http)
+	}
+	if facts.GetHttpsPort() == 0 {
+		facts.HttpsPort = port(i.sockets.https)
+	}
+	return &session{
+		coordinator: coordinator, name: i.cfg.Name, facts: facts, ingress: i, log: i.log, deltas: stats.NewDeltas(i.stats),
+	}
+}
+
+// run keeps a session until ctx ends. Requests are served all the time.
+func (s *session) run(ctx context.Context) error {
+	wait := firstRetry
+	for ctx.Err() == nil {
+		synced, err := s.follow(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if synced || client.IsNotLeader(err) {
+			wait = firstRetry
+		}
+		s.log.Warn("session with the coordinator ended, routes stay in use", "err", err, "retry_in", wait)
+		sleep(ctx, jitter(wait))
+		wait = min(2*wait, lastRetry)
+	}
+	return nil
+}
+
+// follow opens one stream and follows it to its end. It returns whether a set
+// arrived.
+func (s *session) follow(ctx context.Context) (synced bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stream, err := s.coordinator.Connect(ctx)
+	if err != nil {
+		return false, fmt.Errorf("open session: %w", err)
+	}
+	if err := stream.Send(s.hello()); err != nil {
+		return false, fmt.Errorf("send hello: %w", streamError(stream, err))
+	}
+	received := make(chan *runwayv1.RouteMessage)
+	go receive(ctx, cancel, stream, received)
+	defer func() { // the receiver ends with the stream
+		cancel(nil)
+		for range received {
+		}
+	}()
+	f := &following{session: s, stream: stream, received: received}
+	if err := f.awaitWelcome(ctx); err != nil {
+		return false, err
+	}
+	s.up.Store(true)
+	defer s.up.Store(false)
+	s.ingress.certs.Retry()
+	err = f.loop(ctx)
+	return f.synced, err
+}
+
+func (s *session) hello() *runwayv1.IngressMessage {
+	table := s.ingress.live.Table()
+	return &runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Hello{Hello: &runwayv1.IngressHello{
+		Name: s.name, Facts: s.facts, Incarnation: table.Incarnation(), Generation: table.Generation(),
+	}}}
+}
+
+type routeStream = runwayv1.IngressSession_ConnectClient
+
+// receive hands over messages until the stream or ctx ends; then it closes the
+// channel, after ctx carries why.
+func receive(ctx context.Context, cancel context.CancelCauseFunc, stream routeStream, to chan<- *runwayv1.RouteMessage) {
+	defer close(to)
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			cancel(fmt.Errorf("receive routes: %w", err))
+			return
+		}
+		select {
+		case to <- m:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// streamError returns why a stream ended: Send only says that it did.
+func streamError(stream routeStream, err error) error {
+	if _, reason := stream.Recv(); reason != nil {
+		return reason
+	}
+	return err
+}
+
+// following is one stream. It belongs to one goroutine, but for the receiver.
+type following struct {
+	*session
+	stream      routeStream
+	received    <-chan *runwayv1.RouteMessage
+	incarnation string
+	synced      bool
+	confirmed   *runwayv1.RouteAck
+	sequence    uint64
+}
+
+func (f *following) awaitWelcome(ctx context.Context) error {
+	timer := time.NewTimer(welcomeTimeout)
+	defer timer.Stop()
+	select {
+	case m, ok := <-f.received:
+		if !ok {
+			return context.Cause(ctx)
+		}
+		welcome := m.GetWelcome()
+		if welcome == nil {
+			return fmt.Errorf("await welcome: %w", errProtocol)
+		}
+		f.incarnation = welcome.GetIncarnation()
+		f.log.Info("session with the coordinator began", "ingress_id", welcome.GetIngress())
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("await welcome for %v: %w", welcomeTimeout, context.DeadlineExceeded)
+	}
+}
+
+// loop applies what comes, confirms what is in use, and beats. The sets come in
+// order and each is in use before the next is read.
+func (f *following) loop(ctx context.Context) error {
+	beat := time.NewTicker(beatInterval)
+	defer beat.Stop()
+	var fresh <-chan time.Time // when the wait for new certificates is over
+	for {
+		var err error
+		select {
+		case m, ok := <-f.received:
+			if !ok {
+				return context.Cause(ctx)
+			}
+			err = f.take(m)
+		case <-beat.C:
+			err = f.beat()
+		case <-f.ingress.live.Freed():
+		case <-f.ingress.certs.Changed():
+		case <-fresh:
+		}
+		if err != nil {
+			return err
+		}
+		if fresh, err = f.confirm(time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// take puts a set into use.
+func (f *following) take(m *runwayv1.RouteMessage) error {
+	f.heard.Store(time.Now().UnixNano())
+	set := m.GetRoutes()
+	if set == nil {
+		return fmt.Errorf("take routes: %w", errProtocol)
+	}
+	if err := f.apply(set); err != nil {
+		f.refused.Add(1)
+		return fmt.Errorf("take routes: %w", err)
+	}
+	f.synced = true
+	return nil
+}
+
+func (f *following) apply(set *runwayv1.RouteSet) error {
+	if set.GetIncarnation() != f.incarnation {
+		return fmt.Errorf("set of incarnation %q in a session of %q: %w", set.GetIncarnation(), f.incarnation, route.ErrForeign)
+	}
+	return f.ingress.book.apply(set)
+}
+
+// beat tells that this ingress lives and what it served.
+func (f *following) beat() error {
+	f.sequence++
+	if err := f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Beat{
+		Beat: &runwayv1.Beat{Sequence: f.sequence},
+	}}); err != nil {
+		return err
+	}
+	counts := f.deltas.Next()
+	table := f.ingress.live.Table()
+	f.deltas.Forget(func(key stats.Key) bool {
+		return table.Routes(route.Key{Space: key.Space, Service: key.Service, Environment: key.Environment}, key.Revision)
+	})
+	if len(counts) == 0 {
+		return nil
+	}
+	return f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: fromCounts(counts)}})
+}
+
+// confirm acknowledges what is in use, unless that was done or a new name's
+// certificate is still to come; then it returns when to look again at the latest.
+func (f *following) confirm(now time.Time) (<-chan time.Time, error) {
+	if !f.synced {
+		return nil, nil
+	}
+	ack, wait := confirmation(f.ingress, now)
+	if wait > 0 {
+		return time.After(wait), nil
+	}
+	if proto.Equal(ack, f.confirmed) {
+		return nil, nil
+	}
+	f.confirmed = ack
+	return nil, f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Ack{Ack: ack}})
+}
+
+func (f *following) send(m *runwayv1.IngressMessage) error {
+	if err := f.stream.Send(m); err != nil {
+		return fmt.Errorf("send to the coordinator: %w", err)
+	}
+	return nil
+}
+
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.5 + rand.Float64()))
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
