@@ -83,8 +83,7 @@ type Container struct {
 	PID int
 	// CreatedAt is zero for a leftover without a record.
 	CreatedAt time.Time
-	// StartedAt is exact while Running. Of a container that exited it is known only to the Runtime object that started it;
-	// another one reports CreatedAt.
+	// StartedAt is when Start was called; a restart of the agent does not change it.
 	StartedAt time.Time
 	// FinishedAt and ExitCode are set when Exited. Death by signal n is 128+n.
 	FinishedAt time.Time

@@ -4,9 +4,15 @@ package containerd_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	client "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/oci"
 
 	"github.com/runway-platform/runway/agent/runtime"
 )
@@ -84,4 +90,39 @@ func together(count int, do func(i int)) {
 		group.Go(func() { do(i) })
 	}
 	group.Wait()
+}
+
+// BenchmarkFloor_Steps is the floor for BenchmarkRuntime_Steps: the bare client library with its default spec, no limits, no
+// seccomp, no labels.
+func BenchmarkFloor_Steps(b *testing.B) {
+	n := newNode(b)
+	spec := n.spec(b, "floor-0", "serve")
+	c := n.client(b)
+	ctx := namespaces.WithNamespace(b.Context(), namespace)
+	image, err := c.GetImage(ctx, spec.Image)
+	must(b, err)
+	var creating, starting, deleting time.Duration
+	rounds := 0
+	for b.Loop() {
+		rounds++
+		id := fmt.Sprintf("floor-%d", rounds)
+		var task client.Task
+		var container client.Container
+		creating += timed(func() {
+			container, err = c.NewContainer(ctx, id, client.WithSnapshotter("overlayfs"), client.WithNewSnapshot(id, image),
+				client.WithNewSpec(oci.WithImageConfig(image), oci.WithCgroup(n.parent+"/"+id)))
+			must(b, err)
+			task, err = container.NewTask(ctx, cio.LogFile(filepath.Join(n.spools, id)))
+			must(b, err)
+		})
+		starting += timed(func() { must(b, task.Start(ctx)) })
+		deleting += timed(func() {
+			_, err := task.Delete(ctx, client.WithProcessKill)
+			must(b, err)
+			must(b, container.Delete(ctx, client.WithSnapshotCleanup))
+		})
+	}
+	for name, total := range map[string]time.Duration{"create-ms": creating, "start-ms": starting, "delete-ms": deleting} {
+		b.ReportMetric(float64(total.Microseconds())/1000/float64(rounds), name)
+	}
 }

@@ -33,7 +33,7 @@ type Config struct {
 	// Snapshotter, by default overlayfs.
 	Snapshotter string
 	// CgroupParent is the cgroup that holds this agent's containers and, at the same time, the mark by which it knows them:
-	// /runway/node-1. No two agents of one machine may share it.
+	// /runway/node-1. No two agents of one machine may share it, nor may one lie below another.
 	CgroupParent string
 	// RootDir and StateDir are containerd's own (its settings root and state), by default /var/lib/containerd and
 	// /run/containerd. They are needed to clean up behind a shim that was killed.

@@ -36,7 +36,6 @@ type Runtime struct {
 
 	mu      sync.Mutex
 	changes map[runtime.ContainerID]int // Create and Delete under way
-	started map[runtime.ContainerID]time.Time
 	pulls   map[string]chan struct{}
 }
 
@@ -67,7 +66,6 @@ func New(config Config) (*Runtime, error) {
 		nofile:  nofile,
 		silent:  silentLogger(),
 		changes: map[runtime.ContainerID]int{},
-		started: map[runtime.ContainerID]time.Time{},
 		pulls:   map[string]chan struct{}{},
 	}, nil
 }

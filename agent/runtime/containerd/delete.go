@@ -25,9 +25,6 @@ func (r *Runtime) Delete(ctx context.Context, id runtime.ContainerID) error {
 	if err := r.remove(ctx, id); err != nil {
 		return fmt.Errorf("delete container %q: %w", id, classify(err))
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.started, id)
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -29,14 +31,40 @@ func (r *Runtime) start(ctx context.Context, id runtime.ContainerID) error {
 	if err != nil || process.GetStatus() != task.Status_CREATED {
 		return err
 	}
-	now := time.Now()
-	if _, err := r.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: string(id)}); err != nil {
-		return classify(err)
+	if err := r.noteStart(id, time.Now()); err != nil {
+		return fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.started[id] = now
-	return nil
+	_, err = r.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: string(id)})
+	return classify(err)
+}
+
+// startedName is the file in the container's nerdctl folder that keeps its start time: containerd does not, and the kernel's
+// start time of the process is that of Create. It need not survive a power cut, the container does not either.
+const startedName = "runway-started"
+
+func (r *Runtime) noteStart(id runtime.ContainerID, at time.Time) error {
+	folder, err := r.nerdctlFolder(id)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, startedName), []byte(at.Format(time.RFC3339Nano)), 0o600)
+}
+
+// startedAt reads what noteStart wrote; somebody may have removed it.
+func (r *Runtime) startedAt(id runtime.ContainerID, otherwise time.Time) time.Time {
+	folder, err := r.nerdctlFolder(id)
+	if err != nil {
+		return otherwise
+	}
+	content, err := os.ReadFile(filepath.Join(folder, startedName))
+	if err != nil {
+		return otherwise
+	}
+	at, err := time.Parse(time.RFC3339Nano, string(content))
+	if err != nil {
+		return otherwise
+	}
+	return at
 }
 
 // Signal sends a signal; SIGKILL goes to every process.

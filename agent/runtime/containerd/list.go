@@ -6,13 +6,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/snapshots"
-	"github.com/prometheus/procfs"
 
 	"github.com/runway-platform/runway/agent/runtime"
 )
@@ -109,7 +107,7 @@ func (r *Runtime) observe(record containers.Container, process *task.Process) ru
 	switch c.State {
 	case runtime.StateRunning:
 		c.PID = int(process.GetPid())
-		c.StartedAt = startTime(c.PID, record.CreatedAt)
+		c.StartedAt = r.startedAt(id, record.CreatedAt)
 	case runtime.StateExited:
 		c.StartedAt = r.startedAt(id, record.CreatedAt)
 		c.FinishedAt = process.GetExitedAt().AsTime()
@@ -141,32 +139,6 @@ func (r *Runtime) oom(id runtime.ContainerID) runtime.OOM {
 		return runtime.OOM{}
 	}
 	return runtime.OOM{Killed: memory.OOMKills > 0, Limit: runtime.Bytes(memory.Limit), Peak: runtime.Bytes(memory.Peak)}
-}
-
-func (r *Runtime) startedAt(id runtime.ContainerID, otherwise time.Time) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if at, found := r.started[id]; found {
-		return at
-	}
-	return otherwise
-}
-
-// startTime asks the kernel when a process began, to a hundredth of a second.
-func startTime(pid int, otherwise time.Time) time.Time {
-	process, err := procfs.NewProc(pid)
-	if err != nil {
-		return otherwise
-	}
-	stat, err := process.Stat()
-	if err != nil {
-		return otherwise
-	}
-	seconds, err := stat.StartTime()
-	if err != nil {
-		return otherwise
-	}
-	return time.Unix(0, int64(seconds*float64(time.Second)))
 }
 
 // ownLabels returns what the container's spec asked for.

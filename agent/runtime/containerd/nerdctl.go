@@ -39,9 +39,13 @@ func nerdctlFolder(dataRoot, address, namespace string, id runtime.ContainerID) 
 	return filepath.Join(dataRoot, hex.EncodeToString(sum[:])[:8], "containers", namespace, string(id)), nil
 }
 
+func (r *Runtime) nerdctlFolder(id runtime.ContainerID) (string, error) {
+	return nerdctlFolder(r.config.NerdctlDataRoot, r.config.Address, r.config.Namespace, id)
+}
+
 // nerdctlLabels are what nerdctl ps, logs, exec and stats read.
 func (r *Runtime) nerdctlLabels(spec runtime.ContainerSpec) (map[string]string, error) {
-	folder, err := nerdctlFolder(r.config.NerdctlDataRoot, r.config.Address, r.config.Namespace, spec.ID)
+	folder, err := r.nerdctlFolder(spec.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +70,7 @@ const logConfigName = "log-config.json"
 
 // writeLogConfig tells nerdctl that the log is a JSON file in the usual place.
 func (r *Runtime) writeLogConfig(id runtime.ContainerID) error {
-	folder, err := nerdctlFolder(r.config.NerdctlDataRoot, r.config.Address, r.config.Namespace, id)
+	folder, err := r.nerdctlFolder(id)
 	if err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (r *Runtime) writeLogConfig(id runtime.ContainerID) error {
 
 // removeNerdctlFolder removes everything but logs: what we wrote and what nerdctl itself left.
 func (r *Runtime) removeNerdctlFolder(id runtime.ContainerID) error {
-	folder, err := nerdctlFolder(r.config.NerdctlDataRoot, r.config.Address, r.config.Namespace, id)
+	folder, err := r.nerdctlFolder(id)
 	if err != nil {
 		return err
 	}
