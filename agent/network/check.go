@@ -10,7 +10,7 @@ import (
 
 // Drift is one thing that somebody else's hand had changed and that Check has put right.
 type Drift struct {
-	// Part is one of a small fixed set: rules, elements, bridge, address, route, barrier, sysctl, forward, port.
+	// Part is one of a small fixed set: rules, elements, bridge, address, route, barrier, sysctl, foreign, port.
 	Part string
 	// Detail says what was wrong, for people.
 	Detail string

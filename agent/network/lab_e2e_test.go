@@ -53,6 +53,10 @@ func inMachine(t testing.TB) bool {
 	if err != nil {
 		t.Fatalf("inside: %v", err)
 	}
+	if _, ok := t.(*testing.B); ok {
+		fmt.Print(string(out)) // the child's figures; those of this process mean nothing
+		t.SkipNow()
+	}
 	return false
 }
 

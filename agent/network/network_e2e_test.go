@@ -5,7 +5,6 @@ package network_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -35,7 +34,7 @@ func TestNetwork_TeardownLeavesNothing(t *testing.T) {
 	if !inMachine(t) {
 		return
 	}
-	sh(t, "iptables -P FORWARD DROP")
+	sh(t, "iptables -P FORWARD DROP; iptables -P INPUT DROP")
 	before := traces(t)
 	cfg := config(t, "n1", 1)
 	n, err := network.New(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
@@ -214,77 +213,5 @@ func TestNetwork_RestartAdoptsPublished(t *testing.T) {
 	}
 	if again := attach(t, second, "r1"); again != a {
 		t.Errorf("attach after restart: got %+v, want %+v", again, a)
-	}
-}
-
-func benchTime() string { return flag.Lookup("test.benchtime").Value.String() }
-
-// BenchmarkAttach measures what the network adds to the start of a replica. Detach is not counted.
-func BenchmarkAttach(b *testing.B) {
-	if !inMachine(b) {
-		return
-	}
-	n := start(b, config(b, "n1", 1))
-	i := 0
-	for b.Loop() {
-		id := fmt.Sprintf("r%d", i)
-		attach(b, n, id)
-		b.StopTimer()
-		must(b, n.Detach(b.Context(), id))
-		b.StartTimer()
-		i++
-	}
-}
-
-// BenchmarkAttach40 attaches 40 replicas at once, as a scale-up does.
-func BenchmarkAttach40(b *testing.B) {
-	if !inMachine(b) {
-		return
-	}
-	n := start(b, config(b, "n1", 1))
-	for b.Loop() {
-		var wg sync.WaitGroup
-		for i := range 40 {
-			wg.Go(func() { attach(b, n, fmt.Sprintf("r%d", i)) })
-		}
-		wg.Wait()
-		b.StopTimer()
-		for i := range 40 {
-			must(b, n.Detach(b.Context(), fmt.Sprintf("r%d", i)))
-		}
-		b.StartTimer()
-	}
-}
-
-// BenchmarkCheck is what the agent does every 5 s, with 40 replicas.
-func BenchmarkCheck(b *testing.B) {
-	if !inMachine(b) {
-		return
-	}
-	n := start(b, config(b, "n1", 1))
-	for i := range 40 {
-		attach(b, n, fmt.Sprintf("r%d", i))
-	}
-	for b.Loop() {
-		_, err := n.Check(b.Context())
-		must(b, err)
-	}
-}
-
-// BenchmarkPublish changes one port among 40.
-func BenchmarkPublish(b *testing.B) {
-	if !inMachine(b) {
-		return
-	}
-	n := start(b, config(b, "n1", 1))
-	ports := make(map[uint16]netip.AddrPort)
-	for i := range uint16(40) {
-		ports[20000+i] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 64, 1, byte(i + 2)}), 8080)
-	}
-	i := 0
-	for b.Loop() {
-		ports[20000] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 64, 1, byte(100 + i%2)}), 8080)
-		must(b, n.Publish(b.Context(), ports))
-		i++
 	}
 }

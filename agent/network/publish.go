@@ -46,6 +46,11 @@ func (d dynamic) equal(o dynamic) bool {
 	return maps.Equal(d.published, o.published) && maps.Equal(d.internal, o.internal) && maps.Equal(d.ingress, o.ingress)
 }
 
+// minus returns the entries of d that o has not, or not with the same value.
+func (d dynamic) minus(o dynamic) dynamic {
+	return dynamic{removed(d.published, o.published), removed(d.internal, o.internal), removed(d.ingress, o.ingress)}
+}
+
 // Publish makes ports the complete set of published node ports, in one transaction, and cuts the connections of every entry
 // that was removed or now leads elsewhere: their next packet meets the new rules. Errors: ErrInvalid when a port is out of the
 // node's range or an endpoint out of its subnet. After any other error call it again.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -15,6 +16,9 @@ import (
 
 // elementsPerMessage keeps one netlink attribute far below its limit of 64 KiB; one element takes about 44 bytes.
 const elementsPerMessage = 500
+
+// elementSets are the maps and sets of the table that change.
+var elementSets = []string{"published", "internal", "ingress"}
 
 // load replaces the whole table by one script, with everything in want.
 func (n *Network) load(ctx context.Context) error {
@@ -60,28 +64,31 @@ func deleteTable(name string) error {
 	return nil
 }
 
-// write replaces the elements of both maps and the set in one transaction and remembers them. Each transaction is all or
-// nothing, so that no packet meets half of a change.
+// write makes the kernel's elements those of d, in one transaction, and remembers them. It writes differences only: the kernel
+// commits an addition in 0.3 ms, and anything that removes, a flush too, only after a grace period of some 7 ms.
 func (n *Network) write(d dynamic) error {
 	if n.tornDown {
 		return ErrUnguarded
+	}
+	now, err := readDynamic(n.cfg.table())
+	if err != nil {
+		return err
 	}
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
 	}
-	for name, elements := range d.elements() {
+	gone, added := now.minus(d).elements(), d.minus(now).elements()
+	for _, name := range elementSets {
 		set := setOf(n.cfg.table(), name)
-		conn.FlushSet(set)
-		for len(elements) > 0 {
-			size := min(len(elements), elementsPerMessage)
-			if err := conn.SetAddElements(set, elements[:size]); err != nil {
-				return fmt.Errorf("encode elements of %s: %w", name, err)
-			}
-			elements = elements[size:]
+		for part := range slices.Chunk(gone[name], elementsPerMessage) {
+			err = errors.Join(err, conn.SetDeleteElements(set, part))
+		}
+		for part := range slices.Chunk(added[name], elementsPerMessage) {
+			err = errors.Join(err, conn.SetAddElements(set, part))
 		}
 	}
-	if err := conn.Flush(); err != nil {
+	if err := errors.Join(err, conn.Flush()); err != nil {
 		return fmt.Errorf("write elements of table %q: %w", n.cfg.table(), err)
 	}
 	n.want = d
@@ -102,7 +109,7 @@ func readDynamic(table string) (dynamic, error) {
 	if there, err := hasTable(conn, table); err != nil || !there {
 		return d, err
 	}
-	for name := range d.elements() {
+	for _, name := range elementSets {
 		elements, err := conn.GetSetElements(setOf(table, name))
 		if err != nil {
 			return d, fmt.Errorf("read %s of table %q: %w", name, table, err)

@@ -164,8 +164,8 @@ func TestNodePort_BesideDroppingForwardChain(t *testing.T) {
 	wantDropped(t, ingress.path, "192.168.7.1:20000")
 	drifts, err := n.Check(t.Context())
 	must(t, err)
-	if len(drifts) != 1 || drifts[0].Part != "forward" {
-		t.Errorf("check: got %v, want one forward drift", drifts)
+	if len(drifts) != 1 || drifts[0].Part != "foreign" {
+		t.Errorf("check: got %v, want one foreign drift", drifts)
 	}
 	wantAnswer(t, ingress.path, "192.168.7.1:20000", "r1 from 192.168.7.2")
 	wantAnswer(t, r1.NetNSPath, "192.168.7.2:9000", "outside from 192.168.7.1")
@@ -360,6 +360,7 @@ func TestRedirect(t *testing.T) {
 		return
 	}
 	remote := join(t, "ingress", 7)
+	sh(t, "iptables -P INPUT DROP; iptables -A INPUT -i up7 -j ACCEPT; iptables -A INPUT -i lo -j ACCEPT") // as ufw leaves it
 	n, r1 := nodeWithReplica(t)
 	serve(t, "", "127.0.0.1:8443", "local https")
 	serve(t, "", "127.0.0.1:8081", "local http")

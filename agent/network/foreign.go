@@ -3,45 +3,51 @@ package network
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 )
 
-// repairForeignChains lets our bridge pass the forward chains of others that drop by default. Beside Docker the chain FORWARD
-// of iptables does, and an accept in our table cannot overrule a drop in another. Only the bridge as a whole is accepted
-// there: our own table, which sees the same packets, decides about each. The CNI firewall plugin would do the same for one
-// replica after another, with two to five more processes for each, and nobody would put its rules back after a flush.
+// repairForeignChains lets our bridge pass the forward and input chains of others that drop by default. Beside Docker the
+// chain FORWARD of iptables does, beside ufw also INPUT, and an accept in our table cannot overrule a drop in another. Only the
+// bridge as a whole is accepted there: our own table sees the same packets and decides about each. The CNI firewall plugin
+// would do the same for one replica after another, at the price of more processes for each, and nobody would put its rules
+// back after a flush.
 func (n *Network) repairForeignChains(context.Context) ([]Drift, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("open nftables: %w", err)
 	}
-	chains, err := droppingForwardChains(conn)
+	chains, err := foreignChains(conn)
 	if err != nil {
 		return nil, err
 	}
 	var drifts []Drift
 	for _, chain := range chains {
+		if chain.Policy == nil || *chain.Policy != nftables.ChainPolicyDrop {
+			continue
+		}
 		added, err := n.openChain(conn, chain)
 		if err != nil {
 			return drifts, err
 		}
 		if added {
-			drifts = append(drifts, Drift{"forward", fmt.Sprintf("chain %s of table %s dropped what replicas forward", chain.Name, chain.Table.Name)})
+			drifts = append(drifts, Drift{"foreign", fmt.Sprintf("chain %s of table %s dropped what replicas send or get", chain.Name, chain.Table.Name)})
 		}
 	}
 	if len(drifts) == 0 {
 		return nil, nil
 	}
 	if err := conn.Flush(); err != nil {
-		return nil, fmt.Errorf("accept bridge %q in foreign forward chains: %w", n.cfg.Bridge, err)
+		return nil, fmt.Errorf("accept bridge %q in foreign chains: %w", n.cfg.Bridge, err)
 	}
 	return drifts, nil
 }
 
-func droppingForwardChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
+// foreignChains returns the chains that see what the machine forwards or takes in. Ours are among them, but never drop by default.
+func foreignChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
 	var found []*nftables.Chain
 	for _, family := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyINet} {
 		chains, err := conn.ListChainsOfTableFamily(family)
@@ -49,7 +55,7 @@ func droppingForwardChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
 			return nil, fmt.Errorf("list chains: %w", err)
 		}
 		for _, c := range chains {
-			if c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward && c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop {
+			if interfaceKeys(c) != nil {
 				found = append(found, c)
 			}
 		}
@@ -57,13 +63,26 @@ func droppingForwardChains(conn *nftables.Conn) ([]*nftables.Chain, error) {
 	return found, nil
 }
 
-// openChain queues the two accept rules that the chain lacks, in front of all others.
+// interfaceKeys are the ends at which a chain sees our bridge; none for a chain that is not about forwarding or input.
+func interfaceKeys(chain *nftables.Chain) []expr.MetaKey {
+	switch {
+	case chain.Hooknum == nil:
+		return nil
+	case *chain.Hooknum == *nftables.ChainHookForward:
+		return []expr.MetaKey{expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME}
+	case *chain.Hooknum == *nftables.ChainHookInput:
+		return []expr.MetaKey{expr.MetaKeyIIFNAME}
+	}
+	return nil
+}
+
+// openChain queues the accept rules that the chain lacks, in front of all others.
 func (n *Network) openChain(conn *nftables.Conn, chain *nftables.Chain) (added bool, err error) {
 	rules, err := conn.GetRules(chain.Table, chain)
 	if err != nil {
 		return false, fmt.Errorf("list rules of chain %q: %w", chain.Name, err)
 	}
-	for _, key := range []expr.MetaKey{expr.MetaKeyIIFNAME, expr.MetaKeyOIFNAME} {
+	for _, key := range interfaceKeys(chain) {
 		if len(n.acceptRules(rules, key)) > 0 {
 			continue
 		}
@@ -79,36 +98,26 @@ func (n *Network) closeForeignChains() error {
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
 	}
-	for _, family := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyINet} {
-		chains, err := conn.ListChainsOfTableFamily(family)
+	chains, err := foreignChains(conn)
+	if err != nil {
+		return err
+	}
+	for _, chain := range chains {
+		rules, err := conn.GetRules(chain.Table, chain)
 		if err != nil {
-			return fmt.Errorf("list chains: %w", err)
+			return fmt.Errorf("list rules of chain %q: %w", chain.Name, err)
 		}
-		for _, chain := range chains {
-			if err := n.closeChain(conn, chain); err != nil {
-				return err
+		for _, key := range interfaceKeys(chain) {
+			for _, rule := range n.acceptRules(rules, key) {
+				err = errors.Join(err, conn.DelRule(rule))
 			}
+		}
+		if err != nil {
+			return fmt.Errorf("remove rule of chain %q: %w", chain.Name, err)
 		}
 	}
 	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("remove bridge %q from foreign forward chains: %w", n.cfg.Bridge, err)
-	}
-	return nil
-}
-
-func (n *Network) closeChain(conn *nftables.Conn, chain *nftables.Chain) error {
-	if chain.Hooknum == nil || *chain.Hooknum != *nftables.ChainHookForward {
-		return nil
-	}
-	rules, err := conn.GetRules(chain.Table, chain)
-	if err != nil {
-		return fmt.Errorf("list rules of chain %q: %w", chain.Name, err)
-	}
-	ours := append(n.acceptRules(rules, expr.MetaKeyIIFNAME), n.acceptRules(rules, expr.MetaKeyOIFNAME)...)
-	for _, rule := range ours {
-		if err := conn.DelRule(rule); err != nil {
-			return fmt.Errorf("remove rule of chain %q: %w", chain.Name, err)
-		}
+		return fmt.Errorf("remove bridge %q from foreign chains: %w", n.cfg.Bridge, err)
 	}
 	return nil
 }
