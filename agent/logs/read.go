@@ -66,6 +66,12 @@ func (c *Collector) Tail(container string, n int) ([]Line, error) {
 	return lines, err
 }
 
+// Has reports whether a container has logs here, be they empty.
+func (c *Collector) Has(container string) bool {
+	_, err := os.Stat(c.folder(container))
+	return err == nil
+}
+
 // follow reads on in newest, and in the segments that come after it.
 func (c *Collector) follow(ctx context.Context, container string, newest *os.File, r *reader) error {
 	defer func() { closeFiles([]*os.File{newest}) }()
@@ -127,7 +133,7 @@ func (c *Collector) openSegments(container string) ([]*os.File, error) {
 	if t := c.tail(container); t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-	} else if _, err := os.Stat(c.folder(container)); err != nil {
+	} else if !c.Has(container) {
 		return nil, fmt.Errorf("read logs of %q: %w", container, ErrNotFound)
 	}
 	all := segments{path: path, keep: c.config.Segments}

@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"time"
+)
+
+const (
+	// lookEvery is how often everything is compared with the machine although nothing seems to have happened.
+	lookEvery = 5 * time.Second
+	// checkEvery is how often network rules are compared: an update of the operating system may flush them at any time.
+	checkEvery = 5 * time.Second
+	// perCore actions run at once on each core: enough to hide the waits of one, few enough that the first replica of many is
+	// not as late as the last.
+	perCore = 4
+	// defaultPulls at once: registries limit connections, and disks do not unpack faster in parallel.
+	defaultPulls = 3
+)
+
+// Config says who this node is and what it offers.
+type Config struct {
+	// Name of the node, unique in the cluster.
+	Name string
+	// DataDir keeps assignments, histories and files shown to replicas. It must outlive a reboot, and only root may reach it.
+	DataDir string
+	// Address that ingresses reach node ports at.
+	Address string
+	Region  string
+	Pool    string
+	Labels  map[string]string
+	// PortFirst and PortLast are the range of node ports, both included.
+	PortFirst, PortLast uint16
+	// Subnet of the replicas, CIDR, and the gateway in it.
+	Subnet, Gateway string
+	// Version of this agent, RuntimeVersion of what runs its containers.
+	Version, RuntimeVersion string
+	// Allocatable replaces what is computed from the machine, field by field where not 0: several nodes may share a machine.
+	Allocatable Resources
+	// Parallel actions and Pulls at once; 0 means the default for this machine.
+	Parallel, Pulls int
+}
+
+// Resources are amounts of a machine.
+type Resources struct {
+	MilliCPU, MemoryBytes, DiskBytes int64
+}
+
+// Validate names everything that is missing or contradictory.
+func (c Config) Validate() error {
+	var problems []error
+	for name, value := range map[string]string{"name": c.Name, "data directory": c.DataDir, "address": c.Address, "region": c.Region} {
+		if value == "" {
+			problems = append(problems, fmt.Errorf("check agent configuration: no %s", name))
+		}
+	}
+	if c.PortFirst == 0 || c.PortLast < c.PortFirst {
+		problems = append(problems, fmt.Errorf("check agent configuration: port range %d-%d", c.PortFirst, c.PortLast))
+	}
+	if a := c.Allocatable; a.MilliCPU < 0 || a.MemoryBytes < 0 || a.DiskBytes < 0 || c.Parallel < 0 || c.Pulls < 0 {
+		problems = append(problems, errors.New("check agent configuration: negative amount"))
+	}
+	return errors.Join(problems...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Parallel == 0 {
+		c.Parallel = perCore * goruntime.NumCPU()
+	}
+	if c.Pulls == 0 {
+		c.Pulls = defaultPulls
+	}
+	return c
+}

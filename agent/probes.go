@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/runway-platform/runway/agent/probe"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// What a probe does when the assignment does not say. A default probe asks / of a service that never promised to answer it
+// fast, so it is patient.
+const (
+	defaultTimeout          = time.Second
+	defaultPeriod           = 10 * time.Second
+	defaultFailureThreshold = 3
+	undeclaredTimeout       = 5 * time.Second
+	undeclaredPeriod        = 2 * time.Second
+)
+
+// readinessSpec is the probe that makes a replica ready, and unready later.
+func readinessSpec(spec *runwayv1.RevisionSpec) probe.Spec {
+	p := spec.GetStartupProbe()
+	if p.GetDeclared() {
+		return probeSpec(p, spec.GetProtocol())
+	}
+	s := probeSpec(&runwayv1.Probe{Kind: p.GetKind(), Path: p.GetPath(), GrpcService: p.GetGrpcService()}, spec.GetProtocol())
+	s.Timeout, s.Period = undeclaredTimeout, undeclaredPeriod
+	return s
+}
+
+// livenessSpec reports false when a failing replica is not to be restarted.
+func livenessSpec(spec *runwayv1.RevisionSpec) (probe.Spec, bool) {
+	p := spec.GetLivenessProbe()
+	return probeSpec(p, spec.GetProtocol()), p != nil
+}
+
+func probeSpec(p *runwayv1.Probe, protocol runwayv1.Protocol) probe.Spec {
+	return probe.Spec{
+		Kind:             probeKind(p.GetKind()),
+		Path:             p.GetPath(),
+		Service:          p.GetGrpcService(),
+		H2C:              protocol == runwayv1.Protocol_PROTOCOL_H2C,
+		Declared:         p.GetDeclared(),
+		InitialDelay:     max(0, p.GetInitialDelay().AsDuration()),
+		Timeout:          atLeast(p.GetTimeout(), defaultTimeout),
+		Period:           atLeast(p.GetPeriod(), defaultPeriod),
+		FailureThreshold: cmp.Or(int(p.GetFailureThreshold()), defaultFailureThreshold),
+	}
+}
+
+// atLeast is d when it is a length of time at all.
+func atLeast(d *durationpb.Duration, fallback time.Duration) time.Duration {
+	if asked := d.AsDuration(); asked > 0 {
+		return asked
+	}
+	return fallback
+}
+
+func probeKind(kind runwayv1.ProbeKind) probe.Kind {
+	switch kind {
+	case runwayv1.ProbeKind_PROBE_KIND_TCP:
+		return probe.TCP
+	case runwayv1.ProbeKind_PROBE_KIND_GRPC:
+		return probe.GRPC
+	}
+	return probe.HTTP
+}
+
+// probing is the probes that run on one attempt of a replica.
+type probing struct {
+	attempt int
+	target  netip.AddrPort
+	cancel  context.CancelFunc
+}
+
+// probeUpdate is a verdict on its way from a probe to the worker.
+type probeUpdate struct {
+	replica  string
+	attempt  int
+	liveness bool
+	verdict  probe.Verdict
+}
+
+// superviseProbes makes the probes of a replica run exactly while its process does.
+func (w *worker) superviseProbes(ctx context.Context, r *replica) {
+	now := w.probes[r.id]
+	wanted := r.running() && r.port() != 0 && r.seen.place != nil && r.past.Condemned == nil && r.past.Failure == nil
+	if now != nil && (!wanted || now.attempt != r.past.Attempt) {
+		now.cancel()
+		delete(w.probes, r.id)
+		now = nil
+	}
+	if wanted && now == nil {
+		w.probes[r.id] = w.startProbes(ctx, r)
+	}
+}
+
+func (w *worker) startProbes(ctx context.Context, r *replica) *probing {
+	ctx, cancel := context.WithCancel(ctx)
+	run := &probing{attempt: r.past.Attempt, target: netip.AddrPortFrom(r.seen.place.IP, r.port()), cancel: cancel}
+	seed := probe.Verdict{Ready: !r.past.ReadySince.IsZero()}
+	r.seen.readiness = seed
+	w.startProbe(ctx, r, run, readinessSpec(r.spec()), seed, false)
+	if spec, declared := livenessSpec(r.spec()); declared {
+		w.startProbe(ctx, r, run, spec, probe.Verdict{}, true)
+	}
+	return run
+}
+
+func (w *worker) startProbe(ctx context.Context, r *replica, run *probing, spec probe.Spec, seed probe.Verdict, liveness bool) {
+	update := probeUpdate{replica: r.id, attempt: run.attempt, liveness: liveness}
+	w.running.Go(func() {
+		w.deps.Prober.Run(ctx, spec, run.target.String(), seed, func(v probe.Verdict) {
+			w.deps.Metrics.probed(spec.Kind, v.Last)
+			report := update
+			report.verdict = v
+			w.inbox.putProbe(report)
+		})
+	})
+}
+
+// absorbProbe takes note of a verdict on the present attempt. A liveness probe counts only once the replica was ready: until
+// then the startup probe judges.
+func (r *replica) absorbProbe(u probeUpdate) {
+	if u.attempt != r.past.Attempt || !r.running() {
+		return
+	}
+	if u.liveness {
+		if !r.past.ReadyAt.IsZero() {
+			r.seen.liveness = u.verdict
+		}
+		return
+	}
+	r.seen.readiness = u.verdict
+	switch {
+	case u.verdict.Last.Passed:
+		r.seen.complaint = nil
+	case u.verdict.Failing && r.seen.complaint == nil:
+		r.seen.complaint = probeCause(u.verdict.Last)
+	}
+}
+
+func (o *observed) forgetProbes() { o.readiness, o.liveness = probe.Verdict{}, probe.Verdict{} }

@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/runway-platform/runway/agent/runtime"
+	"github.com/runway-platform/runway/proto/code"
+)
+
+const (
+	// maxEarlyExits before it was ever ready fail a replica: one exit may be bad luck, two are a bad revision.
+	maxEarlyExits = 2
+	// firstBackOff and lastBackOff bound the wait before an attempt. The first is short, for most crashes are single; the last
+	// keeps fifty crash-looping replicas below one start per second.
+	firstBackOff = 500 * time.Millisecond
+	lastBackOff  = time.Minute
+	// healthyAfter is how long an attempt must be ready for earlier crashes to be forgotten.
+	healthyAfter = 10 * time.Minute
+	// loopAfter is how many crashes in a row are called a loop.
+	loopAfter = 3
+	// condemnedGrace is how long a condemned process may take to end: it was found unable to serve, so waiting for a long
+	// grace period would only prolong the outage.
+	condemnedGrace = 10 * time.Second
+)
+
+// restart ends a condemned attempt and buries one that has ended. recordEnding then decides about the next.
+func (r *replica) restart(now time.Time) (action, bool) {
+	if r.ended() {
+		return action{do: doBury, container: r.containerID()}, true
+	}
+	if r.past.Condemned == nil {
+		return action{}, false
+	}
+	return r.endProcess(now, min(condemnedGrace, r.grace())), true
+}
+
+// recordEnding remembers how the present attempt ended and begins the next one. c is nil when the container had vanished.
+func (r *replica) recordEnding(c *runtime.Container, evidence []string, now time.Time, jitter func(time.Duration) time.Duration) {
+	h := &r.past
+	why := endingCause(c, h.Condemned).with(evidence...)
+	h.ExitCode, h.OOM = 0, false
+	if c != nil {
+		h.ExitCode, h.OOM = c.ExitCode, c.OOM.Killed
+	}
+	h.Crashes++
+	if !h.WasReady && c != nil && c.State == runtime.StateExited {
+		h.EarlyExits++
+		if why.Code == code.CrashLoop {
+			why.Code = code.ExitedDuringStart
+		}
+	}
+	h.LastCause = why
+	if h.EarlyExits >= maxEarlyExits && !h.WasReady {
+		h.Failure = why
+	}
+	h.NotBefore = now.Add(jitter(backOff(h.Crashes, firstBackOff, lastBackOff)))
+	h.begin()
+	r.seen.container, r.seen.sockets, r.seen.complaint = nil, nil, nil
+	r.seen.forgetProbes()
+}
+
+func endingCause(c *runtime.Container, condemned *cause) *cause {
+	switch {
+	case c != nil && c.OOM.Killed:
+		return oomCause(c.OOM)
+	case condemned != nil:
+		return condemned
+	case c == nil:
+		return newCause(code.ContainerFailed, "the container vanished from the runtime")
+	case c.State == runtime.StateUnknown:
+		return newCause(code.ContainerFailed, "the runtime lost the container")
+	}
+	return newCause(code.CrashLoop, "exited with code %d after %s", c.ExitCode, lifetime(c))
+}
+
+func lifetime(c *runtime.Container) time.Duration {
+	return c.FinishedAt.Sub(c.StartedAt).Round(time.Millisecond)
+}
+
+func oomCause(oom runtime.OOM) *cause {
+	return newCause(code.OutOfMemory, "killed at its memory limit of %s; peak %s", mebibytes(oom.Limit), mebibytes(oom.Peak))
+}
+
+func lostNamespace() *cause {
+	return newCause(code.NetworkFailed, "the replica's network namespace is gone")
+}
+
+// backOff doubles with each crash in a row.
+func backOff(crashes int, first, last time.Duration) time.Duration {
+	delay := first
+	for range crashes - 1 {
+		if delay >= last {
+			return last
+		}
+		delay *= 2
+	}
+	return min(delay, last)
+}
+
+// settle takes note of changes of readiness, which no action causes. It reports whether anything changed.
+func (r *replica) settle(now time.Time) bool {
+	h := &r.past
+	ready := r.ready(now)
+	switch {
+	case ready && h.ReadySince.IsZero():
+		h.ReadySince, h.WasReady = now, true
+		if h.ReadyAt.IsZero() {
+			h.ReadyAt = now
+		}
+		h.clearTrouble()
+		return true
+	case !ready && !h.ReadySince.IsZero():
+		h.ReadySince = time.Time{}
+		return true
+	case ready && h.Crashes > 0 && now.Sub(h.ReadySince) >= healthyAfter:
+		h.Crashes, h.LastCause = 0, nil
+		return true
+	}
+	return false
+}

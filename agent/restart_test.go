@@ -1,0 +1,371 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/runway-platform/runway/agent/runtime"
+	"github.com/runway-platform/runway/agent/runtimetest"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+func (r *rig) untilPhase(id, phase string, most time.Duration) time.Duration {
+	r.t.Helper()
+	return r.until(id+" "+phase, most, func() bool { return r.phase(id) == phase })
+}
+
+func TestRestart_KeepsAddressPortAndNamespace(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		before := r.status("a")
+		ports := fmt.Sprint(r.network.Publishes())
+		r.runtime.Exit("a-0", 1)
+		r.until("a unready", time.Second, func() bool { return !r.status("a").GetReady() })
+		took := r.untilReady("a")
+		after := r.status("a")
+		if after.GetAttempt() != 1 || after.GetAddress() != before.GetAddress() || fmt.Sprint(r.network.Publishes()) != ports {
+			t.Errorf("after a crash: %v, want attempt 1 at the same address and node port", after)
+		}
+		if took > time.Second || r.calls("pull") != 1 {
+			t.Errorf("ready after %s and %d pulls, want at most 1s and no second pull", took, r.calls("pull"))
+		}
+		if after.GetExitCode() != 1 || after.GetCause() != nil || !slices.Contains(r.events(), "replica.restart RW-1102") {
+			t.Errorf("got %v, events %v: want the exit code and an event", after, r.events())
+		}
+	})
+}
+
+// B13: delays double to the cap, and ten good minutes forget them.
+func TestB13_BackOffDoublesToItsCapAndResets(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		var delays []time.Duration
+		for attempt := range 10 {
+			r.runtime.Exit(runtime.NewContainerID("a", attempt), 1)
+			delays = append(delays, r.until("next attempt", 2*time.Minute, func() bool {
+				return r.status("a").GetAttempt() == uint32(attempt+1) && r.status("a").GetReady()
+			}).Round(500*time.Millisecond))
+		}
+		want := "[500ms 1s 2s 4s 8s 16s 32s 1m0s 1m0s 1m0s]"
+		if fmt.Sprint(delays) != want {
+			t.Errorf("delays %v, want %s", delays, want)
+		}
+		time.Sleep(healthyAfter + time.Second)
+		r.runtime.Exit("a-10", 1)
+		if took := r.until("attempt 11", time.Minute, func() bool { return r.status("a").GetAttempt() == 11 && r.status("a").GetReady() }); took > time.Second {
+			t.Errorf("after ten good minutes: %s, want the first back-off", took)
+		}
+	})
+}
+
+func TestRestart_CrashLoopIsTheCauseWhileItWaits(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{Exits: true, ExitAfter: time.Millisecond, ExitCode: 9, NeverListens: true})
+		r.runtime.Exit("a-0", 1)
+		r.until("loop", time.Minute, func() bool { return r.status("a").GetAttempt() == 4 })
+		got := r.status("a").GetCause()
+		if got.GetCode() != string(code.CrashLoop) || !strings.Contains(got.GetSummary(), "ended 4 times in a row; last: exited with code 9") {
+			t.Errorf("cause %v, want the loop and the last exit", got)
+		}
+		if r.phase("a") == "FAILED" {
+			t.Error("a replica that was ready is not given up by the agent")
+		}
+	})
+}
+
+func TestStart_TwoExitsFailWithTheCause(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{Exits: true, ExitAfter: 3 * time.Millisecond, ExitCode: 2, NeverListens: true})
+		r.assign(assignment("a", 20001))
+		took := r.untilPhase("a", "FAILED", time.Minute)
+		got := r.status("a")
+		if took > time.Second || got.GetCause().GetCode() != string(code.ExitedDuringStart) || got.GetExitCode() != 2 {
+			t.Errorf("after %s: %v, want a failure within 1s with the exit code", took, got)
+		}
+		if !strings.Contains(got.GetCause().GetSummary(), "exited with code 2 after 3ms") || got.GetCause().GetFix() == "" {
+			t.Errorf("cause %v, want summary and fix", got.GetCause())
+		}
+		r.until("cleaned up", time.Second, func() bool { return len(r.attached()) == 0 })
+		time.Sleep(time.Hour)
+		if creates := r.calls("create"); creates != 2 {
+			t.Errorf("%d attempts, want 2", creates)
+		}
+		r.assign(assignment("a", 20001, withGoal(runwayv1.Goal_GOAL_STOP)))
+		r.untilPhase("a", "STOPPED", time.Second)
+		if r.status("a").GetCause().GetCode() != string(code.ExitedDuringStart) {
+			t.Error("a stopped replica keeps the cause of its failure")
+		}
+	})
+}
+
+// B12: the limit and the peak are in the cause.
+func TestB12_OutOfMemoryDuringStart(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{OOMs: true, OOMAfter: time.Millisecond, NeverListens: true})
+		r.assign(assignment("a", 20001))
+		r.untilPhase("a", "FAILED", time.Second)
+		got := r.status("a")
+		if got.GetCause().GetCode() != string(code.OutOfMemory) || !got.GetOomKilled() || got.GetCause().GetSummary() != "killed at its memory limit of 64 MiB; peak 64 MiB" {
+			t.Errorf("got %v, want out of memory with limit and peak", got)
+		}
+	})
+}
+
+func TestB12_OutOfMemoryLaterRestartsWithAnEvent(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		r.runtime.OOM("a-0")
+		r.until("attempt 1", time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
+		if events := r.events(); !slices.Contains(events, "replica.oom RW-1103") || !slices.Contains(events, "replica.restart RW-1103") {
+			t.Errorf("events %v, want replica.oom and replica.restart", events)
+		}
+	})
+}
+
+// B4: a killed shim leaves a container that cannot be supervised.
+func TestB4_LostContainerIsReplacedInPlace(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		time.Sleep(time.Minute)
+		r.runtime.Lose("a-0")
+		took := r.until("attempt 1", lookEvery+time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
+		if !slices.Contains(r.events(), "replica.restart RW-5005") {
+			t.Errorf("after %s: events %v, want the reason", took, r.events())
+		}
+	})
+}
+
+func TestRestart_VanishedContainerIsDrift(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		time.Sleep(time.Minute)
+		if err := r.runtime.Delete(t.Context(), "a-0"); err != nil {
+			t.Fatal(err)
+		}
+		r.until("attempt 1", 10*time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
+		if !slices.Contains(r.events(), "node.drift RW-5101") {
+			t.Errorf("events %v, want the drift", r.events())
+		}
+	})
+}
+
+func TestRestart_VanishedNamespaceIsMadeAnew(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		time.Sleep(time.Minute)
+		if err := r.network.Detach(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		r.until("attempt 1", 20*time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
+		if got := r.published()[20001]; got.Addr().String() != r.status("a").GetAddress() {
+			t.Errorf("port leads to %v, want the new address %s", got, r.status("a").GetAddress())
+		}
+	})
+}
+
+func TestStart_PortNeverBound(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
+		r.listening = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("0.0.0.0:3000")}
+		r.assign(assignment("a", 20001))
+		took := r.untilPhase("a", "FAILED", time.Minute)
+		got := r.status("a").GetCause()
+		if took < bindBudget || took > bindBudget+time.Second || got.GetCode() != string(code.PortNeverBound) {
+			t.Errorf("after %s: %v, want port never bound after 30s", took, got)
+		}
+		if !strings.Contains(got.GetSummary(), "port 8080 was not listened on within 30s; listening: 127.0.0.1:8080, 0.0.0.0:3000") {
+			t.Errorf("summary %q, want the sockets that are open", got.GetSummary())
+		}
+	})
+}
+
+func TestStart_StartupProbeBudget(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		listening string
+		code      code.Code
+	}{
+		{"port bound, probe fails", "0.0.0.0:8080", code.ProbeFailed},
+		{"port not bound", "0.0.0.0:1", code.PortNeverBound},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			onRig(t, func(r *rig) {
+				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
+				r.listening = []netip.AddrPort{netip.MustParseAddrPort(row.listening)}
+				r.assign(assignment("a", 20001, withStartupProbe(50*time.Second)))
+				took := r.untilPhase("a", "FAILED", 2*time.Minute)
+				if got := r.status("a").GetCause(); took < 50*time.Second || took > 52*time.Second || got.GetCode() != string(row.code) {
+					t.Errorf("after %s: %v, want %s after the probe's budget of 50s", took, got, row.code)
+				}
+			})
+		})
+	}
+}
+
+func TestStart_DefaultProbeHasTheWholeStartBudget(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
+		r.listening = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}
+		r.assign(assignment("a", 20001))
+		took := r.untilPhase("a", "FAILED", 10*time.Minute)
+		if got := r.status("a").GetCause(); took < startBudget || took > startBudget+5*time.Second || got.GetCode() != string(code.ProbeFailed) {
+			t.Errorf("after %s: %v, want the failed probe after the start budget", took, got)
+		}
+	})
+}
+
+func TestLiveness_FailureRestarts(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{IgnoreTerm: true})
+		r.assign(assignment("a", 20001, func(a *runwayv1.Assignment) {
+			a.Spec.LivenessProbe = &runwayv1.Probe{Kind: runwayv1.ProbeKind_PROBE_KIND_TCP, Declared: true, Period: durationpb.New(time.Second), FailureThreshold: 3}
+		}))
+		r.untilReady("a")
+		time.Sleep(time.Minute)
+		r.sick["a"] = true
+		r.until("condemned", 10*time.Second, func() bool { return r.status("a").GetCause().GetCode() == string(code.LivenessFailed) })
+		r.sick["a"] = false
+		r.until("attempt 1", 20*time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
+		if !slices.Contains(r.events(), "replica.restart RW-1204") {
+			t.Errorf("events %v, want the liveness failure", r.events())
+		}
+	})
+}
+
+func TestReadiness_FailureOnlyTakesTrafficAway(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		r.sick["a"] = true
+		r.until("unready", time.Minute, func() bool { return !r.status("a").GetReady() })
+		time.Sleep(time.Hour)
+		if got := r.status("a"); r.phase("a") != "RUNNING" || got.GetAttempt() != 0 || got.GetCause().GetCode() != string(code.ProbeFailed) {
+			t.Errorf("got %v, want it running and unready with the probe's answer", got)
+		}
+		r.sick["a"] = false
+		r.untilReady("a")
+	})
+}
+
+func TestPull_TerminalErrorsFailAtOnce(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		err  error
+		code code.Code
+	}{
+		{"not found", runtime.ErrImageNotFound, code.ImageNotFound},
+		{"denied", runtime.ErrImageDenied, code.ImageDenied},
+		{"platform", runtime.ErrImagePlatform, code.ImagePlatform},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			onRig(t, func(r *rig) {
+				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullErr: fmt.Errorf("pull: %w", row.err)})
+				r.assign(assignment("a", 20001))
+				took := r.untilPhase("a", "FAILED", time.Second)
+				if got := r.status("a").GetCause().GetCode(); took > 20*time.Millisecond || got != string(row.code) {
+					t.Errorf("after %s: %s, want %s at once", took, got, row.code)
+				}
+			})
+		})
+	}
+}
+
+func TestPull_UnreachableRegistryIsRetried(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullErr: runtime.ErrRegistryUnreachable})
+		r.assign(assignment("a", 20001))
+		time.Sleep(time.Minute)
+		if got := r.status("a").GetCause().GetCode(); r.phase("a") != "PULLING" || got != string(code.RegistryUnreachable) {
+			t.Errorf("phase %s, cause %s: want it pulling with the cause shown", r.phase("a"), got)
+		}
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.untilReady("a")
+	})
+}
+
+func TestPull_UnreachableRegistryFailsWithTheStartBudget(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullErr: runtime.ErrRegistryUnreachable})
+		r.assign(assignment("a", 20001))
+		took := r.untilPhase("a", "FAILED", 6*time.Minute)
+		if got := r.status("a").GetCause().GetCode(); took < startBudget || got != string(code.RegistryUnreachable) {
+			t.Errorf("after %s: %s, want the registry after the start budget", took, got)
+		}
+	})
+}
+
+func TestStart_StepsAreRetried(t *testing.T) {
+	for _, step := range []runtimetest.Step{runtimetest.StepPull, runtimetest.StepCreate, runtimetest.StepStart} {
+		t.Run(string(step), func(t *testing.T) {
+			onRig(t, func(r *rig) {
+				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+				r.runtime.FailNext(step, runtime.ErrUnavailable, runtime.ErrUnavailable, runtime.ErrUnavailable)
+				r.assign(assignment("a", 20001))
+				r.untilReady("a")
+				if got := r.status("a"); got.GetAttempt() != 0 {
+					t.Errorf("got %v, want the first attempt", got)
+				}
+			})
+		})
+	}
+}
+
+func TestStart_RefusedContainerFails(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{StartErr: fmt.Errorf("exec: not found: %w", runtime.ErrRefused)})
+		r.assign(assignment("a", 20001))
+		r.untilPhase("a", "FAILED", time.Second)
+		if got := r.status("a").GetCause(); got.GetCode() != string(code.ContainerFailed) || !strings.Contains(got.GetSummary(), "exec: not found") {
+			t.Errorf("cause %v, want the runtime's words", got)
+		}
+		r.until("cleaned up", time.Second, func() bool { return len(r.containers())+len(r.attached()) == 0 })
+	})
+}
+
+func TestStart_ImageRemovedMeanwhileIsPulledAgain(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.runtime.FailNext(runtimetest.StepCreate, runtime.ErrImageNotFound)
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		if pulls := r.calls("pull"); pulls != 2 {
+			t.Errorf("%d pulls, want 2", pulls)
+		}
+	})
+}
+
+func TestStart_TakenNodePortFails(t *testing.T) {
+	onRig(t, func(r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.network.Take(20001)
+		r.assign(assignment("a", 20001), assignment("b", 20002))
+		r.untilPhase("a", "FAILED", time.Second)
+		r.untilReady("b")
+		if got := r.status("a").GetCause().GetCode(); got != string(code.NodePortTaken) {
+			t.Errorf("cause %s, want %s", got, code.NodePortTaken)
+		}
+	})
+}
