@@ -60,7 +60,7 @@ func confList(cfg Config) ([]byte, error) {
 			"isGateway":     false,
 			"ipMasq":        false,
 			"mtu":           cfg.MTU,
-			"portIsolation": true, // known from plugins 1.6 on; set by us on older ones
+			"portIsolation": true, // plugins that do not know it ignore it: see isolate
 			"ipam": object{
 				"type":    "host-local",
 				"dataDir": filepath.Dir(cfg.addressDir()),
