@@ -21,12 +21,12 @@ func (c Config) writeContext() error {
 	if err != nil {
 		return fmt.Errorf("read admin token: %w", err)
 	}
-	file := config.File{
-		Current: contextName,
-		Contexts: map[string]config.Context{
-			contextName: {Address: c.API, CA: c.path("ca.crt"), Token: strings.TrimSpace(string(token))},
-		},
-	}
+	file := config.File{Current: contextName, Contexts: []config.Context{{
+		Name:    contextName,
+		Address: c.API,
+		CA:      c.path("ca.crt"),
+		Token:   strings.TrimSpace(string(token)),
+	}}}
 	if err := file.Save(c.path("runwayctl.yml")); err != nil {
 		return err
 	}

@@ -40,6 +40,15 @@ func (c Config) coordinatorSettings() settings {
 
 // nodeSettings gives node i (from 1) a network, a port slice and a cgroup of its own.
 func (c Config) nodeSettings(i int, containerd string) settings {
+	s := c.nodeBasics(i, containerd)
+	if containerd == c.path("containerd", "containerd.sock") {
+		s["containerd-root"] = c.path("containerd", "root")
+		s["containerd-state"] = c.path("containerd", "state")
+	}
+	return s
+}
+
+func (c Config) nodeBasics(i int, containerd string) settings {
 	width := (portLast - portFirst + 1) / c.Nodes
 	first := portFirst + (i-1)*width
 	name := nodeName(i)

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runway-platform/runway/agent"
+	"github.com/runway-platform/runway/agent/runtime/containerd"
+	"github.com/runway-platform/runway/coordinator/client"
+)
+
+func agentCommand() *cobra.Command {
+	settings := nodeSettings{}
+	cmd := &cobra.Command{
+		Use:     "agent",
+		Short:   "Run the replicas that are assigned to this node",
+		Example: "  runway agent --coordinator 10.0.0.1:7443 --join-token-file token --address 10.0.0.7 --subnet 10.64.7.0/24",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runAgent(cmd.Context(), settings)
+		},
+	}
+	settings.bind(cmd)
+	cmd.AddCommand(agentRemoveCommand())
+	return cmd
+}
+
+func runAgent(ctx context.Context, s nodeSettings) error {
+	observed, log := newObserved(), newLogger()
+	identity, conn, err := s.member.join(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	parts, err := s.open(ctx, log, observed.registry)
+	if err != nil {
+		return err
+	}
+	defer parts.runtime.Close()
+	config := s.agent
+	config.Version = version
+	process, err := agent.New(config, parts.deps(conn, log))
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return observed.serve(ctx, s.metrics) })
+	group.Go(func() error { return client.NewRenewer(identity, conn, log).Run(ctx) })
+	group.Go(func() error { return process.Run(ctx) })
+	return group.Wait()
+}
+
+func agentRemoveCommand() *cobra.Command {
+	settings := nodeSettings{}
+	cmd := &cobra.Command{
+		Use:   "remove",
+		Short: "Stop all replicas of this node and remove what the agent made on the machine",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return removeAgent(cmd.Context(), settings)
+		},
+	}
+	settings.bind(cmd)
+	return cmd
+}
+
+// removeAgent takes away containers, then networks, then files, and goes on after
+// an error to remove what it can.
+func removeAgent(ctx context.Context, s nodeSettings) error {
+	log := newLogger()
+	runtime, err := containerd.New(s.containerd)
+	if err != nil {
+		return err
+	}
+	defer runtime.Close()
+	containers, err := runtime.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list containers of the node: %w", err)
+	}
+	var problems []error
+	for _, c := range containers {
+		problems = append(problems, runtime.Delete(ctx, c.ID))
+	}
+	problems = append(problems, runtime.Remove(ctx))
+	network, err := s.newNetwork(log)
+	if err != nil {
+		return errors.Join(append(problems, err)...)
+	}
+	return errors.Join(append(problems, network.Teardown(ctx))...)
+}

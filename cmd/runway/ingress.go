@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runway-platform/runway/coordinator/client"
+	"github.com/runway-platform/runway/ingress"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// ingressSettings are the flags of an ingress.
+type ingressSettings struct {
+	member         member
+	ingress        ingress.Config
+	facts          runwayv1.IngressFacts
+	dns            string
+	upstreams      []string
+	trustedProxies []string
+}
+
+func ingressCommand() *cobra.Command {
+	s := &ingressSettings{}
+	cmd := &cobra.Command{
+		Use:     "ingress",
+		Short:   "Receive requests and answer DNS",
+		Example: "  runway ingress --coordinator 10.0.0.1:7443 --join-token-file token --public-address 203.0.113.7",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	s.member.bind(cmd, "/var/lib/runway/ingress")
+	flags.StringVar(&s.ingress.Name, "name", "ingress", "name of the ingress, unique in the cluster")
+	flags.StringSliceVar(&s.ingress.HTTP, "http", []string{":80"}, "public HTTP listeners; they redirect to HTTPS")
+	flags.StringSliceVar(&s.ingress.HTTPS, "https", []string{":443"}, "public HTTPS listeners")
+	flags.StringSliceVar(&s.ingress.InternalHTTP, "internal-http", nil, "listeners for replicas")
+	flags.StringVar(&s.dns, "dns", ":53", "public DNS listener")
+	flags.StringVar(&s.facts.InternalDns, "internal-dns", "", "DNS listener for replicas")
+	flags.StringSliceVar(&s.facts.PublicAddresses, "public-address", nil, "addresses published in DNS")
+	flags.StringVar(&s.facts.SourceAddress, "source-address", "", "address that its requests to nodes come from")
+	flags.StringVar(&s.facts.Region, "region", "local", "region of the ingress")
+	flags.StringSliceVar(&s.upstreams, "dns-upstream", nil, "resolvers for other names (default: those of /etc/resolv.conf)")
+	flags.StringSliceVar(&s.trustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded headers are believed")
+	flags.DurationVar(&s.ingress.DrainTimeout, "drain-timeout", ingress.DefaultDrainTimeout, "time for requests in flight at a stop")
+	flags.StringVar(&s.ingress.Metrics, "metrics", "127.0.0.1:9466", "address of /metrics")
+	fromFileAndEnvironment(cmd)
+	return cmd
+}
+
+func (s *ingressSettings) run(ctx context.Context) error {
+	log := newLogger()
+	identity, conn, err := s.member.join(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	config, err := s.config(conn, log)
+	if err != nil {
+		return err
+	}
+	process, err := ingress.New(config)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return client.NewRenewer(identity, conn, log).Run(ctx) })
+	group.Go(func() error { return process.Run(ctx) })
+	return group.Wait()
+}
+
+// config completes what the flags gave with what is made from them.
+func (s *ingressSettings) config(conn *client.Conn, log *slog.Logger) (ingress.Config, error) {
+	c := s.ingress
+	c.DataDir, c.Coordinator, c.Log = s.member.dataDir, conn, log
+	c.Registry = newObserved().registry
+	c.Facts = &s.facts
+	c.Facts.Version = version
+	c.Facts.HttpPort, c.Facts.HttpsPort = portOf(c.HTTP), portOf(c.HTTPS)
+	if len(c.InternalHTTP) > 0 {
+		c.Facts.InternalHttp = c.InternalHTTP[0]
+	}
+	for _, text := range s.trustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return c, fmt.Errorf("trusted-proxies: %w", err)
+		}
+		c.TrustedProxies = append(c.TrustedProxies, network)
+	}
+	c.Companions = append(c.Companions, s.serveDNS)
+	return c, nil
+}
+
+// portOf returns the port of the first address, 0 when there is none.
+func portOf(addresses []string) uint32 {
+	if len(addresses) == 0 {
+		return 0
+	}
+	_, text, err := net.SplitHostPort(addresses[0])
+	if err != nil {
+		return 0
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint32(port)
+}

@@ -1,0 +1,155 @@
+// Package coordinator holds a cluster's desired state and decides: it is the
+// composition of the log, the state, the sessions, the API and the leader's loops,
+// and wires them to one port. What each part does is in the packages below.
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/runway-platform/runway/coordinator/api"
+	"github.com/runway-platform/runway/coordinator/consensus"
+	"github.com/runway-platform/runway/coordinator/dispatch"
+	"github.com/runway-platform/runway/coordinator/endpoint"
+	"github.com/runway-platform/runway/coordinator/identity"
+	"github.com/runway-platform/runway/coordinator/port"
+	"github.com/runway-platform/runway/coordinator/presence"
+	"github.com/runway-platform/runway/coordinator/state"
+)
+
+// stopDeadline bounds the orderly end: hand over, finish calls, close files.
+const stopDeadline = 5 * time.Second
+
+// Coordinator is one member of the cluster's brain.
+type Coordinator struct {
+	config       Config
+	log          *slog.Logger
+	name         identity.Name
+	keys         *keys
+	authorityPEM []byte
+	opened       atomic.Pointer[identity.Authority]
+
+	store     *state.Store
+	presence  *presence.Presence
+	port      *port.Port
+	node      *consensus.Node
+	endpoints *endpoint.Controller
+	dispatch  *dispatch.Dispatcher
+	server    *grpc.Server
+}
+
+// New opens what is on disk, or makes a new cluster when the configuration says so,
+// and listens. Nothing is decided or answered before Run.
+func New(config Config) (*Coordinator, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if config.Bootstrap {
+		if err := config.found(time.Now()); err != nil {
+			return nil, fmt.Errorf("found a cluster: %w", err)
+		}
+	}
+	c := &Coordinator{config: config, log: config.Log, store: state.New(), presence: presence.New()}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// open starts the parts in the order in which they need each other.
+func (c *Coordinator) open() error {
+	var err error
+	if c.keys, err = loadKeys(c.config); err != nil {
+		return err
+	}
+	if c.authorityPEM, err = os.ReadFile(c.config.authorityFile()); err != nil {
+		return fmt.Errorf("read certificate of the authority: %w", err)
+	}
+	if c.name, err = identity.NameOf(c.keys.own.Load().Leaf); err != nil {
+		return fmt.Errorf("read own name: %w", err)
+	}
+	if c.port, err = port.Listen(c.config.Listen, c.keys.serverTLS(), c.log); err != nil {
+		return err
+	}
+	if c.node, err = consensus.New(c.consensus()); err != nil {
+		c.port.Close()
+		return err
+	}
+	return c.compose()
+}
+
+func (c *Coordinator) consensus() consensus.Config {
+	return consensus.Config{
+		ID:        c.name.ID,
+		Address:   c.config.advertised(),
+		Store:     c.store,
+		DataDir:   c.config.raftDir(),
+		Bootstrap: c.config.Bootstrap,
+		Streams: consensus.Streams{
+			Listener:   c.port.Raft(),
+			ClientTLS:  c.keys.raftTLS(),
+			VerifyPeer: verifyCoordinator(c.name.Cluster),
+		},
+		Logger:     c.log,
+		Registerer: c.config.Registerer,
+	}
+}
+
+// Addr is the address that the one port listens on.
+func (c *Coordinator) Addr() net.Addr { return c.port.Addr() }
+
+// Run serves until ctx ends or the member can no longer take part; the error of the
+// latter names what broke.
+func (c *Coordinator) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.port.Run(ctx) })
+	group.Go(func() error { return c.leadership(ctx) })
+	group.Go(func() error { return c.renewOwn(ctx) })
+	group.Go(func() error { return c.serve(ctx) })
+	group.Go(func() error {
+		select {
+		case err := <-c.node.Failed():
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	err := group.Wait()
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopDeadline)
+	defer cancel()
+	return errors.Join(err, c.node.Shutdown(deadline))
+}
+
+// serve answers calls until ctx ends. Streams have their end with the leadership or
+// their caller, so the orderly stop is bounded.
+func (c *Coordinator) serve(ctx context.Context) error {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		timer := time.AfterFunc(stopDeadline, c.server.Stop)
+		defer timer.Stop()
+		c.server.GracefulStop()
+	})
+	defer stop()
+	err := c.server.Serve(c.port.GRPC())
+	if ctx.Err() != nil {
+		<-stopped
+		return nil
+	}
+	return fmt.Errorf("serve the API: %w", err)
+}
+
+// leader returns the address of the leader, empty while there is none.
+func (c *Coordinator) leader() string {
+	address, _ := c.node.Leader()
+	return address
+}
