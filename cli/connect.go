@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"time"
+
+	"github.com/runway-platform/runway/cli/config"
+	"github.com/runway-platform/runway/coordinator/client"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"google.golang.org/grpc"
+)
+
+const (
+	// callTimeout bounds a call that only reads or writes state: longer than an
+	// election, shorter than a person waits.
+	callTimeout = 15 * time.Second
+	// deployTimeout bounds the call that resolves an image at its registry.
+	deployTimeout = 90 * time.Second
+)
+
+// configPath is the configuration file to use, and whether the user named it.
+func (a *app) configPath() (path string, named bool) {
+	if a.globals.config != "" {
+		return a.globals.config, true
+	}
+	return a.UserConfig, false
+}
+
+// selectContext finds out which cluster is meant: RUNWAY_ADDRESS and RUNWAY_CA, or
+// a context of the configuration file.
+func (a *app) selectContext() (config.Context, error) {
+	chosen, err := a.fileContext()
+	if err != nil {
+		return config.Context{}, err
+	}
+	chosen.Address = firstNonEmpty(a.env("RUNWAY_ADDRESS"), chosen.Address)
+	chosen.CA = firstNonEmpty(a.env("RUNWAY_CA"), chosen.CA)
+	if chosen.Address == "" {
+		return config.Context{}, &failure{
+			exit: exitUsage, code: usageCode, summary: "no cluster is configured",
+			fix: "name a configuration file with --config or RUNWAY_CONFIG; `runway dev` writes one",
+		}
+	}
+	if _, _, err := net.SplitHostPort(chosen.Address); err != nil {
+		return config.Context{}, fail(usageCode, "address %q is not HOST:PORT", chosen.Address)
+	}
+	return chosen, nil
+}
+
+// fileContext is the chosen context of the file; empty when there is no file and
+// none was named.
+func (a *app) fileContext() (config.Context, error) {
+	path, named := a.configPath()
+	if path == "" {
+		return config.Context{}, nil
+	}
+	file, err := config.Load(path)
+	if errors.Is(err, fs.ErrNotExist) && !named && a.globals.context == "" {
+		return config.Context{}, nil
+	}
+	if err != nil {
+		return config.Context{}, err
+	}
+	if exposed, err := config.Exposed(path); err == nil && exposed {
+		a.warn("others can read " + path + ", which may hold a token; run chmod 600 on it")
+	}
+	chosen, err := file.Select(a.globals.context)
+	if errors.Is(err, config.ErrNoContext) && a.globals.context == "" {
+		return config.Context{}, nil
+	}
+	return chosen, err
+}
+
+// names settles space and environment without a connection.
+func (a *app) names() error {
+	chosen, err := a.fileContext()
+	if err != nil {
+		return err
+	}
+	a.globals.settleNames(chosen)
+	return nil
+}
+
+// clients are the parts of the operator API.
+type clients struct {
+	cluster     runwayv1.ClusterAPIClient
+	spaces      runwayv1.SpacesClient
+	services    runwayv1.ServicesClient
+	deployments runwayv1.DeploymentsClient
+	nodes       runwayv1.NodesClient
+	events      runwayv1.EventsClient
+	tokens      runwayv1.TokensClient
+}
+
+// connect dials the cluster and settles the names that its context gives. Nothing
+// is sent before the first call.
+func (a *app) connect() (*clients, error) {
+	chosen, err := a.selectContext()
+	if err != nil {
+		return nil, err
+	}
+	a.globals.settleNames(chosen)
+	target := client.Config{Addresses: []string{chosen.Address}, CAFile: chosen.CA}
+	a.authenticate(&target, chosen)
+	if a.globals.verbose {
+		a.note("coordinator " + chosen.Address)
+	}
+	if a.conn, err = a.Dial(target); err != nil {
+		return nil, fail(usageCode, "connect to %s: %v", chosen.Address, err)
+	}
+	return &clients{
+		cluster: runwayv1.NewClusterAPIClient(a.conn), spaces: runwayv1.NewSpacesClient(a.conn),
+		services: runwayv1.NewServicesClient(a.conn), deployments: runwayv1.NewDeploymentsClient(a.conn),
+		nodes: runwayv1.NewNodesClient(a.conn), events: runwayv1.NewEventsClient(a.conn), tokens: runwayv1.NewTokensClient(a.conn),
+	}, nil
+}
+
+// authenticate chooses the token: the named file, RUNWAY_TOKEN, the context.
+func (a *app) authenticate(target *client.Config, chosen config.Context) {
+	switch {
+	case a.globals.tokenFile != "":
+		target.TokenFile = a.globals.tokenFile
+	case a.env("RUNWAY_TOKEN") != "":
+		target.Token = a.env("RUNWAY_TOKEN")
+	case chosen.TokenFile != "":
+		target.TokenFile = chosen.TokenFile
+	default:
+		target.Token = chosen.Token
+	}
+	if exposed, err := config.Exposed(target.TokenFile); target.TokenFile != "" && err == nil && exposed {
+		a.warn("others can read the token in " + target.TokenFile + "; run chmod 600 on it")
+	}
+}
+
+func (a *app) close() error {
+	if a.conn == nil {
+		return nil
+	}
+	return a.conn.Close()
+}
+
+// ask performs a unary call within callTimeout.
+func ask[Q, A any](ctx context.Context, method func(context.Context, Q, ...grpc.CallOption) (A, error), request Q) (A, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return method(ctx, request)
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) deploymentsCommand() *cobra.Command {
+	var timeout time.Duration
+	list := &cobra.Command{
+		Use: "list SERVICE", Short: "List the deployments of a service", Args: exactly("SERVICE"),
+		Example: "  runwayctl deployments list web",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.listDeployments(cmd.Context(), args[0]) },
+	}
+	show := &cobra.Command{
+		Use: "show ID", Short: "Show one deployment", Args: exactly("ID"),
+		Example: "  runwayctl deployments show 01JD3V",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.showDeployment(cmd.Context(), args[0]) },
+	}
+	attach := &cobra.Command{
+		Use: "attach ID", Short: "Follow a deployment to its end, as deploy does", Args: exactly("ID"),
+		Example: "  runwayctl deployments attach 01JD3V",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.attach(cmd.Context(), args[0], timeout) },
+	}
+	attach.Flags().DurationVar(&timeout, "timeout", defaultWait, "longest wait; the deployment goes on after it")
+	cancel := &cobra.Command{
+		Use: "cancel ID", Short: "Cancel a deployment; the revision before it serves on", Args: exactly("ID"),
+		Example: "  runwayctl deployments cancel 01JD3V",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.cancelDeployment(cmd.Context(), args[0]) },
+	}
+	return noun("deployments", "List, show, follow and cancel deployments", list, show, attach, cancel)
+}
+
+func (a *app) listDeployments(ctx context.Context, service string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	reply, err := ask(ctx, c.deployments.ListDeployments, &runwayv1.ListDeploymentsRequest{Workload: a.key(service)})
+	if err != nil {
+		return err
+	}
+	return a.show(reply, func(t *table) {
+		t.row(append([]string{"DEPLOYMENT", "PHASE", "REVISION", "STRATEGY", "AGE", "BY", "MESSAGE"}, t.only("FROM", "CAUSE")...)...)
+		for _, d := range reply.GetDeployments() {
+			t.row(append([]string{
+				d.GetId(), deploymentPhase(d.GetStatus().GetPhase()), number(d.GetSpec().GetRevision()), d.GetSpec().GetStrategy(),
+				a.age(d.GetMeta().GetCreatedAt()), d.GetSpec().GetCreatedBy(), d.GetSpec().GetMessage(),
+			}, t.only(number(d.GetSpec().GetPreviousRevision()), d.GetStatus().GetCause().GetCode()+" "+d.GetStatus().GetCause().GetSummary())...)...)
+		}
+	})
+}
+
+func (a *app) showDeployment(ctx context.Context, id string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	d, err := ask(ctx, c.deployments.GetDeployment, &runwayv1.GetDeploymentRequest{Id: id})
+	if err != nil {
+		return err
+	}
+	return a.show(d, func(t *table) {
+		t.row("deployment", d.GetId())
+		t.row("service", d.GetWorkload().GetSpace()+"/"+d.GetWorkload().GetService())
+		t.row("environment", d.GetWorkload().GetEnvironment())
+		t.row("phase", deploymentPhase(d.GetStatus().GetPhase()))
+		t.row("revision", number(d.GetSpec().GetRevision()))
+		t.row("previous revision", nonZero(int64(d.GetSpec().GetPreviousRevision())))
+		t.row("strategy", d.GetSpec().GetStrategy())
+		t.row("by", d.GetSpec().GetCreatedBy())
+		t.row("message", d.GetSpec().GetMessage())
+		t.row("started", stamp(d.GetStatus().GetStartedAt()))
+		t.row("ended", stamp(d.GetStatus().GetEndedAt()))
+		if cause := d.GetStatus().GetCause(); cause != nil {
+			t.text("")
+			explain(t, cause)
+		}
+	})
+}
+
+// attach follows a deployment that somebody started earlier.
+func (a *app) attach(ctx context.Context, id string, timeout time.Duration) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	d, err := ask(ctx, c.deployments.GetDeployment, &runwayv1.GetDeploymentRequest{Id: id})
+	if err != nil {
+		return err
+	}
+	w := a.newWatch(c, d)
+	if service, err := ask(ctx, c.services.GetService, &runwayv1.GetServiceRequest{Workload: d.GetWorkload()}); err == nil {
+		w.urls = service.GetUrls()
+	}
+	return a.showResult(w, nil, w.follow(ctx, timeout))
+}
+
+func (a *app) cancelDeployment(ctx context.Context, id string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	d, err := ask(ctx, c.deployments.CancelDeployment, &runwayv1.CancelDeploymentRequest{Id: id})
+	if err != nil {
+		return err
+	}
+	return a.show(d, func(t *table) { t.text("deployment " + d.GetId() + " is being cancelled") })
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"github.com/spf13/cobra"
+)
+
+// defaultEvents is a screen full.
+const defaultEvents = 50
+
+func (a *app) eventsCommand() *cobra.Command {
+	var follow, cluster bool
+	var limit uint32
+	cmd := &cobra.Command{
+		Use:     "events [SERVICE]",
+		Short:   "Show what happened",
+		Long:    "Events prints the newest events, oldest first. With -o json each event is a document.",
+		Example: "  runwayctl events -f\n  runwayctl events web -n 10\n  runwayctl events --cluster",
+		Args:    between(0, "SERVICE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.events(cmd.Context(), firstOf(args), &runwayv1.ListEventsRequest{Follow: follow, Limit: limit}, cluster)
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new events")
+	cmd.Flags().Uint32VarP(&limit, "limit", "n", defaultEvents, "number of events")
+	cmd.Flags().BoolVar(&cluster, "cluster", false, "of all spaces, nodes and ingresses")
+	return cmd
+}
+
+func (a *app) events(ctx context.Context, service string, request *runwayv1.ListEventsRequest, cluster bool) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	request.Workload = a.key(service)
+	if service == "" && !a.globals.environmentNamed {
+		request.Workload.Environment = ""
+	}
+	if cluster {
+		request.Workload = &runwayv1.WorkloadKey{}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.events.ListEvents(ctx, request)
+	if err != nil {
+		return err
+	}
+	for {
+		answer, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, event := range answer.GetEvents() {
+			if err := a.printEvent(event); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// printEvent writes one line at once, in columns of fixed width: the next one may
+// come much later.
+func (a *app) printEvent(e *runwayv1.Event) error {
+	if a.structured() {
+		return a.showLine(e)
+	}
+	message := e.GetMessage()
+	if e.GetCode() != "" {
+		message = e.GetCode() + " " + message
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s  %-22s  %-24s  %s\n", stamp(e.GetAt()), e.GetKind(), a.subject(e), oneLine(message))
+	return err
+}
+
+// subject is what an event is about, most specific last.
+func (a *app) subject(e *runwayv1.Event) string {
+	var parts []string
+	if e.GetWorkload().GetService() != "" {
+		parts = append(parts, a.serviceName(e.GetWorkload()))
+	}
+	for _, id := range []string{e.GetReplica(), e.GetNode(), e.GetIngress()} {
+		if id != "" {
+			parts = append(parts, id)
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, firstNonEmpty(e.GetDeployment(), "cluster"))
+	}
+	return strings.Join(parts, " ")
+}

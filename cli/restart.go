@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"context"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) restartCommand() *cobra.Command {
+	var message string
+	var wait waitFlags
+	cmd := &cobra.Command{
+		Use:     "restart SERVICE",
+		Short:   "Replace every replica by a new one of the same revision",
+		Example: "  runwayctl restart web -m 'new upstream address'",
+		Args:    exactly("SERVICE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.restart(cmd.Context(), args[0], message, wait)
+		},
+	}
+	cmd.Flags().StringVarP(&message, "message", "m", "", "why, for the history")
+	wait.register(cmd)
+	return cmd
+}
+
+func (a *app) restart(ctx context.Context, service, message string, wait waitFlags) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	reply, err := ask(ctx, c.services.Restart, &runwayv1.RestartRequest{Workload: a.key(service), Message: message})
+	if err != nil {
+		return err
+	}
+	return a.await(ctx, c, reply, wait)
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runway-platform/runway/manifest"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) spacesCommand() *cobra.Command {
+	var description string
+	var withServices bool
+	create := &cobra.Command{
+		Use: "create NAME", Short: "Create a space and wait until it is ready", Args: exactly("NAME"),
+		Example: "  runwayctl spaces create shop --description 'the web shop'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.createSpace(cmd.Context(), args[0], description)
+		},
+	}
+	create.Flags().StringVar(&description, "description", "", "what it is for")
+	list := &cobra.Command{
+		Use: "list", Short: "List spaces", Args: exactly(), Example: "  runwayctl spaces list -o wide",
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.listSpaces(cmd.Context()) },
+	}
+	show := &cobra.Command{
+		Use: "show NAME", Short: "Show a space and its parts", Args: exactly("NAME"), Example: "  runwayctl spaces show shop",
+		RunE: func(cmd *cobra.Command, args []string) error { return a.showSpace(cmd.Context(), args[0]) },
+	}
+	remove := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a space and wait until it is gone", Args: exactly("NAME"),
+		Example: "  runwayctl spaces delete shop --with-services -y",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.deleteSpace(cmd.Context(), cmd, args[0], withServices)
+		},
+	}
+	remove.Flags().BoolVar(&withServices, "with-services", false, "delete its services too")
+	return noun("spaces", "Create, list, show and delete spaces", create, list, show, remove)
+}
+
+func (a *app) createSpace(ctx context.Context, name, description string) error {
+	if err := manifest.CheckName("space", name); err != nil {
+		return err
+	}
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	space, err := ask(ctx, c.spaces.CreateSpace, &runwayv1.CreateSpaceRequest{Name: name, Description: description})
+	if err != nil {
+		return err
+	}
+	err = a.until(ctx, "space "+name+" is being made", func(ctx context.Context) (bool, error) {
+		if space.GetStatus().GetPhase() == runwayv1.SpacePhase_SPACE_PHASE_READY {
+			return true, nil
+		}
+		fresh, err := ask(ctx, c.spaces.GetSpace, &runwayv1.GetSpaceRequest{Name: name})
+		if err == nil {
+			space = fresh
+		}
+		return err == nil && space.GetStatus().GetPhase() == runwayv1.SpacePhase_SPACE_PHASE_READY, err
+	})
+	if err != nil {
+		return err
+	}
+	return a.show(space, func(t *table) { t.text("created space " + name) })
+}
+
+func (a *app) listSpaces(ctx context.Context) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	reply, err := ask(ctx, c.spaces.ListSpaces, &runwayv1.ListSpacesRequest{})
+	if err != nil {
+		return err
+	}
+	return a.show(reply, func(t *table) {
+		t.row(append([]string{"SPACE", "PHASE", "AGE", "DESCRIPTION"}, t.only("PARTS")...)...)
+		for _, s := range reply.GetSpaces() {
+			t.row(append([]string{s.GetName(), spacePhase(s), a.age(s.GetMeta().GetCreatedAt()), s.GetSpec().GetDescription()}, t.only(partsReady(s))...)...)
+		}
+	})
+}
+
+func spacePhase(s *runwayv1.Space) string {
+	return word(s.GetStatus().GetPhase().String(), "SPACE_PHASE_")
+}
+
+func partsReady(s *runwayv1.Space) string {
+	ready := 0
+	for _, p := range s.GetStatus().GetParts() {
+		if p.GetReady() {
+			ready++
+		}
+	}
+	return fmt.Sprintf("%d/%d", ready, len(s.GetStatus().GetParts()))
+}
+
+func (a *app) showSpace(ctx context.Context, name string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	s, err := ask(ctx, c.spaces.GetSpace, &runwayv1.GetSpaceRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	return a.show(s, func(t *table) {
+		t.row("space", s.GetName())
+		t.row("phase", spacePhase(s))
+		t.row("description", s.GetSpec().GetDescription())
+		for _, p := range s.GetStatus().GetParts() {
+			state := "not ready"
+			if p.GetReady() {
+				state = "ready"
+			}
+			t.row("part "+p.GetName(), state+" "+p.GetDetail())
+		}
+		if cause := s.GetStatus().GetCause(); cause != nil {
+			t.text("")
+			explain(t, cause)
+		}
+	})
+}
+
+func (a *app) deleteSpace(ctx context.Context, cmd *cobra.Command, name string, withServices bool) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	what := "delete space " + name
+	if withServices {
+		what += " and all its services"
+	}
+	if err := a.confirm(cmd, what); err != nil {
+		return err
+	}
+	if _, err := ask(ctx, c.spaces.DeleteSpace, &runwayv1.DeleteSpaceRequest{Name: name, WithServices: withServices}); err != nil {
+		return err
+	}
+	err = a.until(ctx, "space "+name+" is being deleted", func(ctx context.Context) (bool, error) {
+		_, err := ask(ctx, c.spaces.GetSpace, &runwayv1.GetSpaceRequest{Name: name})
+		return isNotFound(err), unless(isNotFound(err), err)
+	})
+	if err != nil {
+		return err
+	}
+	return a.showDone("deleted", "space "+name)
+}

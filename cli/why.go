@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) whyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "why SERVICE",
+		Short:   "Explain why a service is as it is",
+		Long:    "Why shows the causes of the present state, the root cause first, with evidence and what to do.",
+		Example: "  runwayctl why web",
+		Args:    exactly("SERVICE"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.why(cmd.Context(), args[0]) },
+	}
+}
+
+func (a *app) why(ctx context.Context, service string) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	reply, err := ask(ctx, c.services.Why, &runwayv1.WhyRequest{Workload: a.key(service)})
+	if err != nil {
+		return err
+	}
+	return a.show(reply, func(t *table) {
+		t.text(reply.GetSummary())
+		for _, cause := range reply.GetCauses() {
+			t.text("")
+			explain(t, cause)
+		}
+		if line := a.deploymentLine(reply.GetDeployment()); line != "" {
+			t.text("")
+			t.text("deployment " + line)
+		}
+	})
+}
+
+// explain shows one cause: code and summary, the evidence, the fix.
+func explain(t *table, cause *runwayv1.Cause) {
+	t.text(cause.GetCode() + " " + oneLine(cause.GetSummary()))
+	for _, line := range cause.GetEvidence() {
+		t.text("  | " + line)
+	}
+	if cause.GetFix() != "" {
+		t.text("  fix: " + oneLine(cause.GetFix()))
+	}
+}

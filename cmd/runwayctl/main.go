@@ -1,0 +1,46 @@
+// Command runwayctl is the client of a Runway cluster.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/runway-platform/runway/cli"
+	"github.com/runway-platform/runway/coordinator/client"
+	"golang.org/x/term"
+)
+
+func main() { os.Exit(run()) }
+
+// run ends at the first signal; a second one kills the process as usual.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	columns, _, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil {
+		columns = 0
+	}
+	return cli.Run(ctx, cli.Process{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout), StderrTerminal: terminal(os.Stderr),
+		Width: columns, LookupEnv: os.LookupEnv, UserConfig: userConfig(),
+		Now: time.Now, Build: build(),
+		Dial: func(c client.Config) (cli.Conn, error) { return client.Dial(c) },
+	}, os.Args[1:])
+}
+
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// userConfig is empty for an account without a home.
+func userConfig() string {
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(folder, "runway", "runwayctl.yml")
+}
