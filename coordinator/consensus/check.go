@@ -7,8 +7,14 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// stableKeys are what raft keeps beside the log.
-var stableKeys = []string{"CurrentTerm", "LastVoteTerm", "LastVoteCand"}
+// What raft keeps beside the log.
+const (
+	keyTerm          = "CurrentTerm"
+	keyVoteTerm      = "LastVoteTerm"
+	keyVoteCandidate = "LastVoteCand"
+)
+
+var stableKeys = []string{keyTerm, keyVoteTerm, keyVoteCandidate}
 
 // checkStorage reads everything that a member stands on. One that starts with a
 // hole or a flipped bit would lose what it has acknowledged.
@@ -17,12 +23,27 @@ func checkStorage(s Storage) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range stableKeys {
-		if value, err := s.Stable.Get([]byte(key)); err != nil && !isAbsent(value, err) {
-			return err
-		}
+	if err := checkStable(s); err != nil {
+		return err
 	}
 	return checkLog(s, snapshot)
+}
+
+// checkStable checks term and vote. A member that exists has a term, and whoever
+// voted for a candidate did so in a term, which is written first.
+func checkStable(s Storage) error {
+	found := map[string]bool{}
+	for _, key := range stableKeys {
+		value, err := s.Stable.Get([]byte(key))
+		if err != nil && !isAbsent(value, err) {
+			return err
+		}
+		found[key] = len(value) > 0
+	}
+	if !found[keyTerm] || (found[keyVoteCandidate] && !found[keyVoteTerm]) {
+		return fault(codeLogCorrupt, "%s has lost its term or vote", s.Name)
+	}
+	return nil
 }
 
 // recovering turns a panic of bbolt in a damaged file, or a fault in its memory

@@ -82,7 +82,7 @@ func (n *Node) prepare(config Config) error {
 	}
 	switch {
 	case exists:
-		return checkStorage(n.storage)
+		return n.check(config)
 	case config.Bootstrap:
 		return n.bootstrap(config)
 	case config.Join:
@@ -90,6 +90,25 @@ func (n *Node) prepare(config Config) error {
 	default:
 		return fault(codeEmpty, "%s is empty", n.storage.Name)
 	}
+}
+
+// check checks what is stored. Only a member that joins may have no entry yet.
+func (n *Node) check(config Config) error {
+	if err := checkStorage(n.storage); err != nil {
+		return err
+	}
+	_, last, err := bounds(n.storage.Log)
+	if err != nil {
+		return fault(codeLogCorrupt, "read %s: %w", n.storage.Name, err)
+	}
+	snapshots, err := n.storage.Snapshots.List()
+	if err != nil {
+		return fault(codeSnapshot, "list snapshots beside %s: %w", n.storage.Name, err)
+	}
+	if last == 0 && len(snapshots) == 0 && !config.Join {
+		return fault(codeEmpty, "%s has a term and no entry: its bootstrap was cut short; remove it and bootstrap again", n.storage.Name)
+	}
+	return nil
 }
 
 // bootstrap makes this coordinator the one voter of a new cluster.
@@ -115,8 +134,8 @@ func addressing(address string) raft.Transport {
 
 // join starts raft on the parts.
 func (n *Node) join(config Config) error {
-	member, err := raft.NewRaft(config.raft(n.log), n.fsm, n.storage.cached(), n.storage.Stable, n.storage.Snapshots, n.transport)
-	if err != nil {
+	member, err := n.newRaft(config)
+	if member == nil {
 		return errors.Join(err, n.failure.err())
 	}
 	n.raft = member
@@ -124,6 +143,18 @@ func (n *Node) join(config Config) error {
 	n.failure.onFailure(func() { n.stopRaft() })
 	n.metrics.watch(member)
 	return nil
+}
+
+// newRaft runs raft's constructor in a goroutine of its own, which a write of the
+// term that misses its deadline ends; see stableStore.
+func (n *Node) newRaft(config Config) (member *raft.Raft, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		member, err = raft.NewRaft(config.raft(n.log), n.fsm, n.storage.cached(), n.storage.Stable, n.storage.Snapshots, n.transport)
+	}()
+	<-done
+	return member, err
 }
 
 // Failed delivers one error when the member can no longer take part: an entry that

@@ -56,51 +56,30 @@ func boltOptions(readOnly bool) *bbolt.Options {
 	}
 }
 
-// openFile opens an existing log. It is walked read-only first, because bbolt
+// openFile opens an existing log. Its structure is checked first, because bbolt
 // panics beyond our reach when it opens a damaged file for writing.
 func openFile(path string) (*raftboltdb.BoltStore, error) {
-	if err := recovering(path, func() error { return walkFile(path) }); err != nil {
+	if err := checkFile(path); err != nil {
 		return nil, err
 	}
-	var log *raftboltdb.BoltStore
-	err := recovering(path, func() (err error) {
-		log, err = raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: boltOptions(false)})
-		return boltFault(path, err)
-	})
-	return log, err
+	log, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: boltOptions(false)})
+	return log, boltFault(path, err)
 }
 
-// walkFile visits every page that holds something.
-func walkFile(path string) error {
-	file, err := bbolt.Open(path, 0, boltOptions(true))
+// checkFile checks the pages of a log while nobody writes it.
+func checkFile(path string) error {
+	locked, err := bbolt.Open(path, 0, boltOptions(true))
 	if err != nil {
 		return boltFault(path, err)
 	}
-	err = file.View(func(tx *bbolt.Tx) error {
-		if err := checkSize(path, tx.Size()); err != nil {
-			return err
-		}
-		return tx.ForEach(func(name []byte, bucket *bbolt.Bucket) error {
-			return bucket.ForEach(func(_, _ []byte) error { return nil })
-		})
-	})
-	return errors.Join(err, file.Close())
-}
-
-// checkSize refuses a file that ends before the pages that it refers to.
-func checkSize(path string, want int64) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("size of %s: %w", path, err)
-	}
-	if info.Size() < want {
-		return fault(codeLogCorrupt, "%s has %d bytes of %d", path, info.Size(), want)
+	if err := errors.Join(checkPages(path), locked.Close()); err != nil {
+		return fault(codeLogCorrupt, "%s: %w", path, err)
 	}
 	return nil
 }
 
 // ensureFile makes an empty log. A first write that is cut short can leave a
-// damaged file, so it is made aside, synced, opened again and walked before it
+// damaged file, so it is made aside, synced, opened again and checked before it
 // gets its name.
 func ensureFile(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -114,7 +93,7 @@ func ensureFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("make log %s: %w", aside, err)
 	}
-	if err := errors.Join(log.Sync(), log.Close(), walkFile(aside)); err != nil {
+	if err := errors.Join(log.Sync(), log.Close(), checkFile(aside)); err != nil {
 		return fmt.Errorf("make log %s: %w", aside, err)
 	}
 	if err := os.Rename(aside, path); err != nil {
