@@ -20,8 +20,8 @@ func TestLifeCycle_FromAssignmentToNothing(t *testing.T) {
 	onRig(t, func(r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{ListenAfter: 5 * time.Millisecond})
 		r.assign(assignment("a", 20001))
-		if took := r.untilReady("a"); took > 50*time.Millisecond {
-			t.Errorf("ready after %s, want at most 50ms for an app that listens after 5ms", took)
+		if took := r.untilReady("a"); took > 15*time.Millisecond {
+			t.Errorf("ready after %s, want at most 15ms for an app that listens after 5ms", took)
 		}
 		place := netip.AddrPortFrom(netip.MustParseAddr(r.status("a").GetAddress()), containerPort)
 		if diff := cmp.Diff(map[uint16]netip.AddrPort{20001: place}, r.published(), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {

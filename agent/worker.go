@@ -103,6 +103,7 @@ func (w *worker) round(ctx context.Context, now time.Time) time.Time {
 // stepAll takes the next step of every replica and reports it.
 func (w *worker) stepAll(ctx context.Context, now time.Time) time.Time {
 	next := now.Add(neverLater)
+	w.markPublished()
 	for _, id := range slices.Sorted(maps.Keys(w.replicas)) {
 		r := w.replicas[id]
 		w.superviseProbes(ctx, r)

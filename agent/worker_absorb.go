@@ -60,6 +60,7 @@ func (w *worker) assign(desired *assignments, now time.Time) {
 		if desired.replicas[id] == nil && r.assigned {
 			r.assigned, r.past.RetryAt = false, time.Time{}
 		}
+		w.tell(r, nil)
 	}
 	w.cancelPulls()
 	w.unsaved = true

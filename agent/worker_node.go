@@ -61,7 +61,6 @@ func (w *worker) tendPorts(ctx context.Context, now time.Time) time.Time {
 		return at
 	}
 	w.node.attempted = merged(w.node.attempted, desired)
-	w.markPublished()
 	w.begin(ctx, chorePublish, func(ctx context.Context) nodeResult {
 		return nodeResult{ports: desired, err: w.deps.Network.Publish(ctx, desired)}
 	})
@@ -151,7 +150,6 @@ func (w *worker) absorbNode(out nodeResult, now time.Time) {
 	switch out.chore {
 	case chorePublish:
 		w.node.published, w.node.attempted = out.ports, out.ports
-		w.markPublished()
 	case choreIngress:
 		w.node.ingress = out.ingress
 	case choreCheck:

@@ -37,7 +37,7 @@ func TestRun_ReadySoonAfterTheReplicaListens(t *testing.T) {
 					cancel()
 				}
 			})
-			if late := took - after; late > max(fastest, after/lateness)+2*confirmDelay {
+			if late := took - after; late > max(eager, after/lateness)+2*confirmDelay {
 				t.Errorf("listening after %s: ready %s later", after, late)
 			}
 		})

@@ -9,9 +9,12 @@ const (
 	// confirmDelay is the time between the first good answer and the next: long enough for a crash to show, short beside the
 	// time a container takes to start.
 	confirmDelay = 5 * time.Millisecond
-	// fastest and slowest bound the time between questions before a replica is ready.
-	fastest = 20 * time.Millisecond
-	slowest = time.Second
+	// Before a replica is ready it is asked every eager, for eagerFor: most services listen within that, and a refused
+	// connection costs less than a deployment that waits. After that fastest and slowest bound the time between questions.
+	eager    = 5 * time.Millisecond
+	eagerFor = 100 * time.Millisecond
+	fastest  = 20 * time.Millisecond
+	slowest  = time.Second
 	// lateness is the share of its start time by which a slow process may be noticed late: 1/50 keeps the questions few.
 	lateness = 50
 )
@@ -56,6 +59,8 @@ func (t *tracker) delay(elapsed time.Duration) time.Duration {
 		return t.spec.Period
 	case t.successes > 0:
 		return confirmDelay
+	case elapsed < eagerFor:
+		return min(eager, t.spec.Period)
 	}
 	return min(max(elapsed/lateness, fastest), slowest, t.spec.Period)
 }
