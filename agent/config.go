@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,6 +40,8 @@ type Config struct {
 	Version, RuntimeVersion string
 	// Allocatable replaces what is computed from the machine, field by field where not 0: several nodes may share a machine.
 	Allocatable Resources
+	// PlainHTTPRegistries are asked without TLS, besides those on loopback: host or host:port as in image references.
+	PlainHTTPRegistries []string
 	// Parallel actions and Pulls at once; 0 means the default for this machine.
 	Parallel, Pulls int
 }
@@ -72,4 +76,10 @@ func (c Config) withDefaults() Config {
 		c.Pulls = defaultPulls
 	}
 	return c
+}
+
+// plainHTTP tells whether the registry of an image may be asked without TLS.
+func (c Config) plainHTTP(image string) bool {
+	registry, _, _ := strings.Cut(image, "/")
+	return slices.Contains(c.PlainHTTPRegistries, registry)
 }

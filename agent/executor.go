@@ -82,7 +82,7 @@ func (e *executor) carryOut(ctx context.Context, o order) result {
 func (e *executor) perform(ctx context.Context, out *result) error {
 	switch out.do {
 	case doPull:
-		_, err := e.deps.Runtime.Pull(ctx, runtime.PullRequest{Ref: out.image})
+		_, err := e.deps.Runtime.Pull(ctx, runtime.PullRequest{Ref: out.image, PlainHTTP: e.config.plainHTTP(out.image)})
 		return err
 	case doAttach:
 		return e.attach(ctx, out)

@@ -54,6 +54,8 @@ func (s *nodeSettings) bind(cmd *cobra.Command) {
 	flags.StringVar(&s.containerd.Namespace, "containerd-namespace", "runway", "namespace of containerd")
 	flags.StringVar(&s.containerd.RootDir, "containerd-root", "", "root directory of containerd (default: /var/lib/containerd)")
 	flags.StringVar(&s.containerd.StateDir, "containerd-state", "", "state directory of containerd (default: /run/containerd)")
+	flags.StringVar(&s.containerd.NerdctlDataRoot, "nerdctl-root", "", "directory where nerdctl looks for logs (default: /var/lib/nerdctl)")
+	flags.StringSliceVar(&s.agent.PlainHTTPRegistries, "plain-http-registries", nil, "registries that are asked without TLS, besides those on loopback")
 	flags.StringVar(&s.containerd.CgroupParent, "cgroup-parent", "/runway/node", "cgroup of this node's replicas")
 	flags.StringVar(&s.metrics, "metrics", "127.0.0.1:9465", "address of /metrics")
 	fromFileAndEnvironment(cmd)
