@@ -84,8 +84,11 @@ func server(protocols []string, handler object) object {
 		"read_header_timeout": caddy.Duration(readHeaderTimeout),
 		"read_idle_timeout":   caddy.Duration(stallTimeout),
 		"idle_timeout":        caddy.Duration(idleTimeout),
-		"max_header_bytes":    maxHeaderBytes,
-		"routes":              []object{{"handle": []object{handler}}},
+		// Otherwise the server throws away up to 256 kB of a body that a replica
+		// begins to answer before it has read all of it.
+		"enable_full_duplex": true,
+		"max_header_bytes":   maxHeaderBytes,
+		"routes":             []object{{"handle": []object{handler}}},
 	}
 }
 

@@ -3,6 +3,7 @@ package caddy
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/zapcore"
@@ -10,8 +11,12 @@ import (
 
 func init() { caddy.RegisterModule(logCore{}) }
 
-// logCore hands what Caddy logs to the site's logger.
-type logCore struct{ log *slog.Logger }
+// logCore hands what Caddy logs to the site's logger. The reverse proxy adds
+// fields for every request and nearly never logs: fields are encoded only then.
+type logCore struct {
+	log    *slog.Logger
+	fields []zapcore.Field
+}
 
 // CaddyModule says how Caddy makes a logCore.
 func (logCore) CaddyModule() caddy.ModuleInfo {
@@ -34,7 +39,7 @@ func (c *logCore) Enabled(level zapcore.Level) bool { return level >= zapcore.Wa
 
 // With returns a core that adds the fields to every entry.
 func (c *logCore) With(fields []zapcore.Field) zapcore.Core {
-	return &logCore{log: c.log.With(attributes(fields)...)}
+	return &logCore{log: c.log, fields: append(slices.Clip(c.fields), fields...)}
 }
 
 // Check adds the core to the entry when its level is of interest.
@@ -51,7 +56,7 @@ func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if entry.Level >= zapcore.ErrorLevel {
 		level = slog.LevelError
 	}
-	args := append(attributes(fields), slog.String("logger", entry.LoggerName), slog.String("said", entry.Message))
+	args := append(attributes(append(slices.Clip(c.fields), fields...)), slog.String("logger", entry.LoggerName), slog.String("said", entry.Message))
 	c.log.Log(context.Background(), level, "caddy reports", args...)
 	return nil
 }
