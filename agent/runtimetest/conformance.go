@@ -46,6 +46,8 @@ type Harness struct {
 	Open func(t *testing.T) runtime.Runtime
 	// Image returns the request that pulls an image with that program.
 	Image func(t *testing.T, program Program) runtime.PullRequest
+	// Ready returns once the program of a started container has arranged for SIGTERM: a first process does not get it before.
+	Ready func(t *testing.T, spec runtime.ContainerSpec)
 	// Lose takes the supervision of a running container away (kills its shim).
 	Lose func(t *testing.T, id runtime.ContainerID)
 	// Traces returns everything on the machine that containers of this node could leave behind.
@@ -151,6 +153,7 @@ func (s *suite) exitCode() {
 
 func (s *suite) terminate() {
 	id := s.started("term-1", Serve)
+	s.Ready(s.T, s.blank(id))
 	s.ok(s.runtime.Signal(s.Context(), id, syscall.SIGTERM))
 	if exited := s.await(id, runtime.StateExited); exited.ExitCode != 0 {
 		s.Errorf("exit code after SIGTERM: got %d, want 0", exited.ExitCode)
@@ -160,6 +163,7 @@ func (s *suite) terminate() {
 
 func (s *suite) kill() {
 	id := s.started("kill-1", IgnoreTerm)
+	s.Ready(s.T, s.blank(id))
 	s.ok(s.runtime.Signal(s.Context(), id, syscall.SIGTERM))
 	s.await(id, runtime.StateRunning)
 	s.ok(s.runtime.Signal(s.Context(), id, syscall.SIGKILL))
@@ -190,6 +194,7 @@ func (s *suite) oom() {
 
 func (s *suite) restart() {
 	running, exited := s.started("back-1", Serve), s.started("back-2", ExitSeven)
+	s.Ready(s.T, s.blank(running))
 	before := s.await(running, runtime.StateRunning)
 	ended := s.await(exited, runtime.StateExited)
 
@@ -406,8 +411,9 @@ func (s *suite) awaitEvent(events <-chan runtime.Event, want runtime.Event) {
 
 func (s *suite) noContainers() {
 	s.Helper()
-	if left := s.list(); len(left) > 0 {
-		s.Errorf("containers left: %+v", left)
+	for _, left := range s.list() {
+		s.Errorf("container left: %+v", left)
+		s.ok(s.runtime.Delete(s.Context(), left.ID)) // the next behavior wants an empty node
 	}
 }
 

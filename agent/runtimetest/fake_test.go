@@ -46,6 +46,7 @@ func TestFake_Conformance(t *testing.T) {
 					Credentials: &runtime.Credentials{Username: "team", Password: "secret"},
 				}
 			},
+			Ready:  func(*testing.T, runtime.ContainerSpec) {},
 			Lose:   func(_ *testing.T, id runtime.ContainerID) { fake.Lose(id) },
 			Traces: func(*testing.T) []string { return nil },
 		}

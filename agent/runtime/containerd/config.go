@@ -18,6 +18,8 @@ const (
 	createTimeout = 30 * time.Second
 	// deleteTimeout bounds Delete: a process needs time to die after SIGKILL, one that waits for a dead disk never does.
 	deleteTimeout = 30 * time.Second
+	// taskTimeout is the part of it after which the shim itself is taken for the cause.
+	taskTimeout = 10 * time.Second
 	// pullTimeout is the progress deadline of a deployment: a pull that takes longer has failed its deployment anyway.
 	pullTimeout = 10 * time.Minute
 	// redialTimeout bounds the pause between attempts to reach a restarted containerd.

@@ -22,6 +22,7 @@ func TestRuntime_Conformance(t *testing.T) {
 		return runtimetest.Harness{
 			Open:  func(t *testing.T) runtime.Runtime { return m.open(t) },
 			Image: func(t *testing.T, p runtimetest.Program) runtime.PullRequest { return registry.program(t, p) },
+			Ready: func(t *testing.T, spec runtime.ContainerSpec) { awaitOutput(t, spec.LogPath, "serving") },
 			Lose:  func(t *testing.T, id runtime.ContainerID) { killShim(t, pidOf(t, m.open(t), id)) },
 			Traces: func(t *testing.T) []string {
 				t.Helper()

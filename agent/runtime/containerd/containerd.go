@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	client "github.com/containerd/containerd/v2/client"
@@ -34,9 +33,8 @@ type Runtime struct {
 	nofile uint64
 	silent *log.Entry
 
-	mu      sync.Mutex
-	changes map[runtime.ContainerID]int // Create and Delete under way
-	pulls   map[string]chan struct{}
+	changes *changes
+	pulls   *turns
 }
 
 var _ runtime.Runtime = (*Runtime)(nil)
@@ -65,8 +63,8 @@ func New(config Config) (*Runtime, error) {
 		tree:    cgroup.Open(),
 		nofile:  nofile,
 		silent:  silentLogger(),
-		changes: map[runtime.ContainerID]int{},
-		pulls:   map[string]chan struct{}{},
+		changes: newChanges(),
+		pulls:   newTurns(),
 	}, nil
 }
 
@@ -91,29 +89,4 @@ func silentLogger() *log.Entry {
 // group returns a container's cgroup.
 func (r *Runtime) group(id runtime.ContainerID) cgroup.Group {
 	return r.tree.Group(r.config.CgroupParent + "/" + string(id))
-}
-
-// change notes that a container is being made or removed until the returned function is called: List must not report its
-// half-made parts as leftovers.
-func (r *Runtime) change(id runtime.ContainerID) (done func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.changes[id]++
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.changes[id]--; r.changes[id] == 0 {
-			delete(r.changes, id)
-		}
-	}
-}
-
-func (r *Runtime) changing() map[runtime.ContainerID]bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ids := make(map[runtime.ContainerID]bool, len(r.changes))
-	for id := range r.changes {
-		ids[id] = true
-	}
-	return ids
 }

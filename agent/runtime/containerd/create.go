@@ -22,7 +22,7 @@ func (r *Runtime) Create(ctx context.Context, spec runtime.ContainerSpec) error 
 	if err := spec.Validate(); err != nil {
 		return fmt.Errorf("create container %q: %w", spec.ID, err)
 	}
-	defer r.change(spec.ID)()
+	defer r.changes.begin(spec.ID)()
 	ctx, cancel := r.bound(ctx, createTimeout)
 	defer cancel()
 	if err := r.create(ctx, spec); err != nil {

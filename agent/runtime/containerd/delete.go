@@ -19,11 +19,11 @@ func (r *Runtime) Delete(ctx context.Context, id runtime.ContainerID) error {
 	if err := id.Validate(); err != nil {
 		return fmt.Errorf("delete container: %w", err)
 	}
-	defer r.change(id)()
+	defer r.changes.begin(id)()
 	ctx, cancel := r.bound(ctx, deleteTimeout)
 	defer cancel()
 	if err := r.remove(ctx, id); err != nil {
-		return fmt.Errorf("delete container %q: %w", id, classify(err))
+		return fmt.Errorf("delete container %q: %w", id, classifyDelete(err))
 	}
 	return nil
 }
@@ -47,9 +47,12 @@ func (r *Runtime) remove(ctx context.Context, id runtime.ContainerID) error {
 
 // removeTask ends the processes, the shim and the cgroup, with containerd's help or without.
 func (r *Runtime) removeTask(ctx context.Context, id runtime.ContainerID) error {
-	container, err := r.client.LoadContainer(ctx, string(id))
-	if err == nil {
-		err = deleteTask(ctx, container)
+	err := r.deleteTask(ctx, id)
+	if isTimeout(err) && ctx.Err() == nil {
+		if err := r.killShim(id); err != nil {
+			return err
+		}
+		err = r.deleteTask(ctx, id)
 	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return err
@@ -60,7 +63,15 @@ func (r *Runtime) removeTask(ctx context.Context, id runtime.ContainerID) error 
 	return nil
 }
 
-func deleteTask(ctx context.Context, container client.Container) error {
+// deleteTask ends the task as containerd does it, within a part of the time of Delete: a shim that hangs must leave enough of
+// it to kill the shim and to clean up behind it.
+func (r *Runtime) deleteTask(ctx context.Context, id runtime.ContainerID) error {
+	ctx, cancel := context.WithTimeout(ctx, taskTimeout)
+	defer cancel()
+	container, err := r.client.LoadContainer(ctx, string(id))
+	if err != nil {
+		return err
+	}
 	task, err := container.Task(ctx, nil)
 	if err != nil {
 		return err

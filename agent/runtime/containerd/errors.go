@@ -33,6 +33,20 @@ func classify(err error) error {
 	}
 }
 
+// classifyDelete adds the class to an error of Delete, which can always be tried again.
+func classifyDelete(err error) error {
+	err = native(err)
+	if err == nil || isClassified(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
+}
+
+// isTimeout reports an error by a deadline, ours or one that containerd has for its shims.
+func isTimeout(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errdefs.IsDeadlineExceeded(native(err))
+}
+
 // native makes an answer over gRPC comparable; any other error it would make unknown.
 func native(err error) error {
 	if _, isStatus := status.FromError(err); !isStatus {

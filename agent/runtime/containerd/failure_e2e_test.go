@@ -171,6 +171,32 @@ func TestRuntime_DeleteKillsForgottenShim(t *testing.T) {
 	n.goneFor(t, c.PID)
 }
 
+// A shim that hangs answers nobody. Delete kills it.
+func TestRuntime_DeletesBehindHangingShim(t *testing.T) {
+	n := newNode(t)
+	spec := n.spec(t, "stuck-1", "ignore-term")
+	c := n.run(t, spec)
+	other := n.spec(t, "fine-1", "serve")
+	n.run(t, other)
+	shim := parentOf(t, c.PID)
+	must(t, syscall.Kill(shim, syscall.SIGSTOP))
+	t.Cleanup(func() { _ = syscall.Kill(shim, syscall.SIGCONT) })
+
+	if c := observe(t, n.runtime, other.ID); c.State != runtime.StateRunning {
+		t.Errorf("neighbour of a hanging shim: got %+v, want running", c)
+	}
+	if c := observe(t, n.runtime, spec.ID); c.State != runtime.StateUnknown {
+		t.Errorf("container of a hanging shim: got %+v, want unknown", c)
+	}
+	err := n.runtime.Delete(t.Context(), spec.ID)
+	if err != nil && runtime.Retryable(err) {
+		err = n.runtime.Delete(t.Context(), spec.ID)
+	}
+	must(t, err)
+	must(t, n.runtime.Delete(t.Context(), other.ID))
+	n.goneFor(t, c.PID)
+}
+
 // An agent that is killed while it creates leaves a record without a task. The next Create of the same ID replaces it.
 func TestRuntime_CreateReplacesWhatWasCutOff(t *testing.T) {
 	n := newNode(t)

@@ -66,14 +66,19 @@ func (n *node) run(t testing.TB, spec runtime.ContainerSpec) runtime.Container {
 // output returns the spool once it holds a text.
 func (n *node) output(t testing.TB, id runtime.ContainerID, text string) string {
 	t.Helper()
+	return awaitOutput(t, filepath.Join(n.spools, string(id)), text)
+}
+
+func awaitOutput(t testing.TB, spool, text string) string {
+	t.Helper()
 	deadline := time.Now().Add(outputPatience)
 	for ticker := time.NewTicker(10 * time.Millisecond); ; <-ticker.C {
-		content, err := os.ReadFile(filepath.Join(n.spools, string(id)))
+		content, err := os.ReadFile(spool)
 		if err == nil && strings.Contains(string(content), text) {
 			return string(content)
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("spool of %q: no %q in %q (%v)", id, text, content, err)
+			t.Fatalf("spool %q: no %q in %q (%v)", spool, text, content, err)
 		}
 	}
 }

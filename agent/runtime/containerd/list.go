@@ -20,15 +20,21 @@ import (
 func (r *Runtime) List(ctx context.Context) ([]runtime.Container, error) {
 	ctx, cancel := r.bound(ctx, queryTimeout)
 	defer cancel()
+	survey := r.changes.beginSurvey()
 	found, err := r.list(ctx)
+	changed := r.changes.endSurvey(survey)
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", classify(err))
 	}
-	return found, nil
+	maps.DeleteFunc(found, func(id runtime.ContainerID, c runtime.Container) bool {
+		return c.State == runtime.StateUnknown && changed[id] // half made, not lost
+	})
+	return slices.SortedFunc(maps.Values(found), func(a, b runtime.Container) int {
+		return strings.Compare(string(a.ID), string(b.ID))
+	}), nil
 }
 
-func (r *Runtime) list(ctx context.Context) ([]runtime.Container, error) {
-	changing := r.changing() // before and after: what is half made at any moment of the reading is not lost
+func (r *Runtime) list(ctx context.Context) (map[runtime.ContainerID]runtime.Container, error) {
 	records, err := r.client.ContainerService().List(ctx, fmt.Sprintf("labels.%q==%q", parentLabel, r.config.CgroupParent))
 	if err != nil {
 		return nil, err
@@ -41,8 +47,6 @@ func (r *Runtime) list(ctx context.Context) ([]runtime.Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(changing, r.changing())
-
 	found := map[runtime.ContainerID]runtime.Container{}
 	for _, id := range leftovers {
 		found[id] = runtime.Container{ID: id, State: runtime.StateUnknown}
@@ -50,12 +54,7 @@ func (r *Runtime) list(ctx context.Context) ([]runtime.Container, error) {
 	for _, record := range records {
 		found[runtime.ContainerID(record.ID)] = r.observe(record, processes[record.ID])
 	}
-	maps.DeleteFunc(found, func(id runtime.ContainerID, c runtime.Container) bool {
-		return c.State == runtime.StateUnknown && changing[id]
-	})
-	return slices.SortedFunc(maps.Values(found), func(a, b runtime.Container) int {
-		return strings.Compare(string(a.ID), string(b.ID))
-	}), nil
+	return found, nil
 }
 
 // processes returns the first process of every task. A task whose shim is dead or hangs is not among them.

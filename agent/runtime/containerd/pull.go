@@ -40,7 +40,7 @@ func (r *Runtime) pull(ctx context.Context, req runtime.PullRequest) (runtime.Im
 	}
 	ctx, cancel := r.bound(ctx, pullTimeout)
 	defer cancel()
-	release, err := r.turn(ctx, req.Ref)
+	release, err := r.pulls.take(ctx, req.Ref) // who comes second finds it present
 	if err != nil {
 		return runtime.Image{}, err
 	}
@@ -57,33 +57,6 @@ func (r *Runtime) pull(ctx context.Context, req runtime.PullRequest) (runtime.Im
 	}
 	config := ensured.ImageConfig
 	return runtime.Image{Ref: req.Ref, Digest: digest.String(), User: config.User, StopSignal: config.StopSignal}, nil
-}
-
-// turn lets one pull of a reference go at a time: the others find it present.
-func (r *Runtime) turn(ctx context.Context, ref string) (release func(), err error) {
-	for {
-		r.mu.Lock()
-		busy, found := r.pulls[ref]
-		if !found {
-			mine := make(chan struct{})
-			r.pulls[ref] = mine
-			r.mu.Unlock()
-			return func() { r.endTurn(ref, mine) }, nil
-		}
-		r.mu.Unlock()
-		select {
-		case <-busy:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-func (r *Runtime) endTurn(ref string, mine chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.pulls, ref)
-	close(mine)
 }
 
 // present returns the image if the node has it, unpacked.

@@ -288,34 +288,6 @@ func TestNerdctlLogPath_FollowsLinks(t *testing.T) {
 	}
 }
 
-func TestRuntime_TurnsPullsOneByOne(t *testing.T) {
-	t.Parallel()
-	r := newRuntime(t)
-	release, err := r.turn(t.Context(), "app@1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := r.turn(ctx, "app@1"); !errors.Is(err, context.Canceled) {
-		t.Errorf("second turn: got %v, want it to wait until %v", err, context.Canceled)
-	}
-	other, err := r.turn(t.Context(), "app@2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other()
-	release()
-	again, err := r.turn(t.Context(), "app@1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	again()
-	if len(r.pulls) != 0 {
-		t.Errorf("turns left: %v", r.pulls)
-	}
-}
-
 // newRuntime returns a Runtime whose containerd does not exist; New must not mind.
 func newRuntime(t *testing.T) *Runtime {
 	t.Helper()

@@ -27,8 +27,10 @@ func main() {
 	case "exit-seven":
 		os.Exit(7)
 	case "ignore-term":
-		for ignored := make(chan os.Signal, 1); ; <-ignored {
-			signal.Notify(ignored, syscall.SIGTERM)
+		ignored := make(chan os.Signal, 1)
+		signal.Notify(ignored, syscall.SIGTERM)
+		fmt.Println("serving")
+		for range ignored {
 		}
 	case "eat-memory":
 		eat()
@@ -50,9 +52,9 @@ func main() {
 }
 
 func serve() {
-	fmt.Println("serving")
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	fmt.Println("serving")
 	<-stop
 }
 
