@@ -18,7 +18,8 @@ type Caller struct {
 	// Name is for people: the name of the token or the machine's ID.
 	Name string
 	Role runwayv1.Role
-	// Spaces that a token is limited to; empty means all spaces.
+	// Spaces that the caller is limited to. Empty means all of them for cluster roles
+	// and none for roles that hold in spaces.
 	Spaces []string
 	// Expires is when the token's or certificate's life ends; zero means never.
 	Expires time.Time
@@ -27,7 +28,23 @@ type Caller struct {
 // Sees says whether objects of a space exist for the caller. Names are compared
 // whole and byte by byte.
 func (c Caller) Sees(space string) bool {
-	return c.Role != runwayv1.Role_ROLE_UNSPECIFIED && (len(c.Spaces) == 0 || slices.Contains(c.Spaces, space))
+	return c.SeesAll() || slices.Contains(c.Spaces, space)
+}
+
+// SeesAll says whether objects of every space, and those of none, exist for the
+// caller.
+func (c Caller) SeesAll() bool {
+	return len(c.Spaces) == 0 && c.Role != runwayv1.Role_ROLE_UNSPECIFIED && !HoldsInSpaces(c.Role)
+}
+
+// HoldsInSpaces says whether a role is given for named spaces only.
+func HoldsInSpaces(role runwayv1.Role) bool {
+	switch role {
+	case runwayv1.Role_ROLE_VIEWER, runwayv1.Role_ROLE_DEPLOYER, runwayv1.Role_ROLE_SPACE_ADMIN:
+		return true
+	default:
+		return false
+	}
 }
 
 type key struct{}

@@ -23,6 +23,8 @@ func TestSees(t *testing.T) {
 		{"look-alike", limited, "pаy", false},
 		{"no space", limited, "", false},
 		{"all spaces", Caller{Role: runwayv1.Role_ROLE_OPERATOR}, "pay", true},
+		{"space role without spaces", Caller{Role: runwayv1.Role_ROLE_SPACE_ADMIN}, "pay", false},
+		{"cluster role limited to a space", Caller{Role: runwayv1.Role_ROLE_OPERATOR, Spaces: []string{"pay"}}, "other", false},
 		{"nobody", Caller{}, "pay", false},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/names"
+	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+const (
+	// rolling is the strategy when none is named, and the only one so far.
+	rolling = "rolling"
+	// manifestWriter marks a wanted count that nobody chose but the manifest.
+	manifestWriter = "manifest"
+	// maxMessage and maxKey bound what people and CI add to a deployment, in bytes.
+	maxMessage = 1024
+	maxKey     = 128
+	// deployTimeout bounds a deploy when the caller sets no deadline: resolution of
+	// the image and one write.
+	deployTimeout = 30 * time.Second
+)
+
+// Deploy checks what is asked, resolves the image once and starts the deployment.
+func (s serviceService) Deploy(ctx context.Context, request *runwayv1.DeployRequest) (*runwayv1.DeployResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, deployTimeout)
+	defer cancel()
+	view := s.view()
+	spec, warnings, err := s.checkDeploy(view, request)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Image.Resolved, err = s.config.Images.Resolve(ctx, spec.GetImage().GetReference()); err != nil {
+		return nil, err
+	}
+	deployment, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
+		Deployment:     newID("d-"),
+		Workload:       request.GetWorkload(),
+		Spec:           spec,
+		Strategy:       rolling,
+		CreatedBy:      caller.From(ctx).Name,
+		Message:        request.GetMessage(),
+		IdempotencyKey: request.GetIdempotencyKey(),
+		Wanted:         firstWanted(view, request.GetWorkload(), spec),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.deployed(deployment, warnings), nil
+}
+
+// Restart replaces every replica by a new one of the revision that serves.
+func (s serviceService) Restart(ctx context.Context, request *runwayv1.RestartRequest) (*runwayv1.DeployResponse, error) {
+	if _, err := find(s.view(), request.GetWorkload()); err != nil {
+		return nil, err
+	}
+	if len(request.GetMessage()) > maxMessage {
+		return nil, invalid(code.SpecInvalid, "the message has more than %d bytes", maxMessage)
+	}
+	deployment, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
+		Deployment: newID("d-"),
+		Workload:   request.GetWorkload(),
+		Strategy:   rolling,
+		CreatedBy:  caller.From(ctx).Name,
+		Message:    request.GetMessage(),
+		Restart:    true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.deployed(deployment, nil), nil
+}
+
+// checkDeploy refuses what can be refused without asking a registry.
+func (s serviceService) checkDeploy(view *state.View, request *runwayv1.DeployRequest) (*runwayv1.RevisionSpec, []string, error) {
+	key := request.GetWorkload()
+	if err := names.CheckKey(key, view.Cluster().GetDomain()); err != nil {
+		return nil, nil, invalid(code.NameInvalid, "%v", err)
+	}
+	if view.Space(key.GetSpace()) == nil {
+		return nil, nil, noSpace(key.GetSpace())
+	}
+	if request.GetStrategy() != "" && request.GetStrategy() != rolling {
+		return nil, nil, invalid(code.SpecInvalid, "strategy %q is not built yet; there is %q", cut(request.GetStrategy()), rolling)
+	}
+	if len(request.GetMessage()) > maxMessage || len(request.GetIdempotencyKey()) > maxKey {
+		return nil, nil, invalid(code.SpecInvalid, "the message may have %d bytes and the idempotency key %d", maxMessage, maxKey)
+	}
+	spec, warnings, err := complete(request.GetSpec())
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkSpec(spec); err != nil {
+		return nil, nil, err
+	}
+	return spec, warnings, fitsSomeNode(view, spec.GetResources())
+}
+
+func (s serviceService) deployed(deployment *runwayv1.Deployment, warnings []string) *runwayv1.DeployResponse {
+	view := s.view()
+	revision := view.Revision(state.IDOf(deployment.GetWorkload()), deployment.GetSpec().GetRevision())
+	return &runwayv1.DeployResponse{
+		Deployment: deployment,
+		Revision:   revision,
+		Urls:       urls(view, deployment.GetWorkload(), revision.GetSpec()),
+		Warnings:   warnings,
+	}
+}
+
+// firstWanted is how many replicas a new workload has: its minimum, in the first
+// region of the cluster.
+func firstWanted(view *state.View, key *runwayv1.WorkloadKey, spec *runwayv1.RevisionSpec) []*runwayv1.Wanted {
+	regions := view.Cluster().GetRegions()
+	if len(regions) == 0 {
+		return nil
+	}
+	return []*runwayv1.Wanted{{
+		Workload: key, Region: regions[0], Count: spec.GetScale().GetMin(), Reason: "min_instances", Writer: manifestWriter,
+	}}
+}

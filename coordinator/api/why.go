@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// maxCauses bounds an explanation: beyond it more causes explain less.
+const maxCauses = 10
+
+// Why explains the present state of a workload.
+func (s serviceService) Why(ctx context.Context, request *runwayv1.WhyRequest) (*runwayv1.WhyResponse, error) {
+	view := s.view()
+	workload, err := find(view, request.GetWorkload())
+	if err != nil {
+		return nil, err
+	}
+	deployment := presentDeployment(view, workload)
+	causes := chain(view, workload, deployment)
+	service := serviceView(view, caller.From(ctx), workload)
+	return &runwayv1.WhyResponse{Summary: summary(service, causes), Causes: causes, Deployment: deployment}, nil
+}
+
+// chain collects what is wrong, from what the user asked down to the machines. The
+// same cause on several replicas is told once.
+func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.Deployment) []*runwayv1.Cause {
+	var causes []*runwayv1.Cause
+	add := func(cause *runwayv1.Cause) {
+		if cause == nil || len(causes) >= maxCauses {
+			return
+		}
+		for _, told := range causes {
+			if told.GetCode() == cause.GetCode() && (told.GetSummary() == cause.GetSummary() || len(told.GetEvidence()) > 0 && len(cause.GetEvidence()) == 0) {
+				return
+			}
+		}
+		causes = append(causes, cause)
+	}
+	add(deployment.GetStatus().GetCause())
+	for _, wanted := range view.WantedOf(state.IDOf(workload.GetKey())) {
+		add(wanted.GetUnplaced())
+	}
+	nodes := map[string]bool{}
+	for _, replica := range view.ReplicasOf(state.IDOf(workload.GetKey())) {
+		if ails(replica) {
+			add(replica.GetStatus().GetCause())
+		}
+		if id := replica.GetPlan().GetNode(); !over(replica) && !nodes[id] {
+			nodes[id] = true
+			add(nodeCause(view.Node(id)))
+		}
+	}
+	add(ingressCause(view, presentRevision(view, workload).GetSpec()))
+	return causes
+}
+
+// ails says whether a replica is not as it should be.
+func ails(replica *runwayv1.Replica) bool {
+	status := replica.GetStatus()
+	if replica.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE {
+		return status.GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED
+	}
+	return !status.GetReady()
+}
+
+func nodeCause(n *runwayv1.Node) *runwayv1.Cause {
+	phase := n.GetStatus().GetPhase()
+	if phase != runwayv1.NodePhase_NODE_PHASE_SUSPECT && phase != runwayv1.NodePhase_NODE_PHASE_DOWN {
+		return nil
+	}
+	return &runwayv1.Cause{
+		Code:    string(code.NodeDown),
+		Summary: fmt.Sprintf("node %s is not heard of since %s", n.GetName(), n.GetStatus().GetPhaseSince().AsTime().Format("15:04:05")),
+		Fix:     code.NodeDown.Fix(),
+	}
+}
+
+// ingressCause explains why ready replicas of a public service get no requests.
+func ingressCause(view *state.View, spec *runwayv1.RevisionSpec) *runwayv1.Cause {
+	if spec.GetContainerPort() == 0 || !spec.GetPublic() && !spec.GetInternal() {
+		return nil
+	}
+	for _, i := range view.Ingresses() {
+		if i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+			return nil
+		}
+	}
+	return &runwayv1.Cause{
+		Code:    string(code.NoHealthyReplica),
+		Summary: "no ingress is live, so nobody can confirm the service's routes",
+		Fix:     "start an ingress; `runwayctl nodes list` shows those that are known",
+	}
+}
+
+// summary is one line: healthy, under way, or what is wrong.
+func summary(service *runwayv1.ServiceView, causes []*runwayv1.Cause) string {
+	counts := fmt.Sprintf("%d of %d replicas ready, %d serving", service.GetReady(), service.GetWanted(), service.GetServing())
+	deployment := service.GetDeployment()
+	switch {
+	case service.GetWorkload().GetDelete():
+		return "being deleted: " + counts
+	case len(causes) > 0:
+		return fmt.Sprintf("%s %s (%s)", causes[0].GetCode(), causes[0].GetSummary(), counts)
+	case deployment != nil && !state.Ended(deployment.GetStatus().GetPhase()):
+		return fmt.Sprintf("deployment of revision %d is under way: %s", deployment.GetSpec().GetRevision(), counts)
+	case service.GetReady() < service.GetWanted():
+		return "replicas are being made: " + counts
+	default:
+		return "healthy: " + counts
+	}
+}
