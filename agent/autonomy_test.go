@@ -20,7 +20,7 @@ import (
 
 // B1: a killed agent finds its replicas and changes nothing about them, not even for a moment.
 func TestB1_RestartedAgentAdoptsItsReplicas(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001), assignment("b", 20002))
 		r.untilReady("a", "b")
@@ -46,7 +46,7 @@ func TestB1_RestartedAgentAdoptsItsReplicas(t *testing.T) {
 }
 
 func TestB1_RestartedAgentWithoutHistories(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -66,7 +66,7 @@ func TestB1_RestartedAgentWithoutHistories(t *testing.T) {
 }
 
 func TestRestartedAgent_FindsWhatHappenedMeanwhile(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001), assignment("b", 20002))
 		r.untilReady("a", "b")
@@ -83,7 +83,7 @@ func TestRestartedAgent_FindsWhatHappenedMeanwhile(t *testing.T) {
 
 // B5: after a reboot every container is lost; the node comes back by itself with the same ports and addresses.
 func TestB5_RebootWithoutCoordinator(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001), assignment("b", 20002))
 		r.untilReady("a", "b")
@@ -105,7 +105,7 @@ func TestB5_RebootWithoutCoordinator(t *testing.T) {
 
 // B3: while containerd does not answer nothing is judged, and what happened is found afterwards.
 func TestB3_RuntimeOutage(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001), assignment("b", 20002))
 		r.untilReady("a", "b")
@@ -128,7 +128,7 @@ func TestB3_RuntimeOutage(t *testing.T) {
 }
 
 func TestHold_DamagedAssignmentsStopNothing(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -162,7 +162,7 @@ func TestHold_DamagedAssignmentsStopNothing(t *testing.T) {
 }
 
 func TestOrphans_AreRemovedOnlyOnceASetIsKnown(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.orphan("lost-3")
 		if _, err := r.network.Attach(t.Context(), "empty"); err != nil {
@@ -197,7 +197,7 @@ func (r *rig) orphan(id runtime.ContainerID) {
 }
 
 func TestLeftoverOfAnEarlierAttemptIsRemoved(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.orphan("a-0")
 		r.orphan("a-1")
@@ -211,7 +211,7 @@ func TestLeftoverOfAnEarlierAttemptIsRemoved(t *testing.T) {
 }
 
 func TestLogs_TailIsInTheCauseAndLeftoversAreSwept(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		if _, err := r.deps.Logs.Spool("gone-0"); err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func TestLogs_TailIsInTheCauseAndLeftoversAreSwept(t *testing.T) {
 }
 
 func TestNode_IngressesAreAllowedAndTheNearestIsUsed(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		peers := []*runwayv1.IngressPeer{
 			{Id: "far", SourceAddress: "192.0.2.9", InternalDns: "192.0.2.9:5300", InternalHttp: "192.0.2.9:8000"},
 			{Id: "near", SourceAddress: "192.0.2.1", InternalDns: "192.0.2.1:5300", InternalHttp: "192.0.2.1:8000"},
@@ -279,7 +279,7 @@ type drifting struct {
 func (d *drifting) Check(context.Context) ([]network.Drift, error) { return d.drift, nil }
 
 func TestNode_RepairedRulesAreEvents(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.worker.deps.Network = &drifting{Network: r.network, drift: []network.Drift{{Part: "rules", Detail: "packet rules were missing"}}}
 		r.assign()
 		time.Sleep(12 * time.Second)

@@ -17,7 +17,7 @@ import (
 )
 
 func TestLifeCycle_FromAssignmentToNothing(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{ListenAfter: 5 * time.Millisecond})
 		r.assign(assignment("a", 20001))
 		if took := r.untilReady("a"); took > 15*time.Millisecond {
@@ -62,7 +62,7 @@ func (r *rig) nothingLeft() {
 }
 
 func TestLifeCycle_SpecOfAContainer(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -85,7 +85,7 @@ func TestLifeCycle_SpecOfAContainer(t *testing.T) {
 }
 
 func TestLifeCycle_ManyReplicasStartSideBySide(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullTime: time.Second, StartTime: 80 * time.Millisecond})
 		var all []*runwayv1.Assignment
 		var ids []string
@@ -107,7 +107,7 @@ func TestLifeCycle_ManyReplicasStartSideBySide(t *testing.T) {
 }
 
 func TestLifeCycle_WorkerWithoutPort(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
 		r.assign(assignment("a", 0, func(a *runwayv1.Assignment) { a.Spec.ContainerPort = 0 }))
 		if took := r.untilReady("a"); took < workerSettle {
@@ -124,7 +124,7 @@ func TestLifeCycle_WorkerWithoutPort(t *testing.T) {
 }
 
 func TestLifeCycle_StopKillsAfterGrace(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{IgnoreTerm: true})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -140,7 +140,7 @@ func TestLifeCycle_StopKillsAfterGrace(t *testing.T) {
 }
 
 func TestLifeCycle_StopDuringPull(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullTime: time.Hour})
 		r.assign(assignment("a", 20001))
 		r.until("a pulling", time.Second, func() bool { return r.calls("pull") == 1 })
@@ -153,7 +153,7 @@ func TestLifeCycle_StopDuringPull(t *testing.T) {
 }
 
 func TestLifeCycle_PortOfALeavingReplicaIsFreedBeforeItsAddress(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -170,7 +170,7 @@ func TestLifeCycle_PortOfALeavingReplicaIsFreedBeforeItsAddress(t *testing.T) {
 }
 
 func TestLifeCycle_ClaimedPortIsPublishedOnceFree(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("b", 20001))
 		r.untilReady("b")
@@ -186,7 +186,7 @@ func TestLifeCycle_ClaimedPortIsPublishedOnceFree(t *testing.T) {
 }
 
 func TestLifeCycle_ExitFactsOfADrainingReplica(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")

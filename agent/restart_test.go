@@ -22,7 +22,7 @@ func (r *rig) untilPhase(id, phase string, most time.Duration) time.Duration {
 }
 
 func TestRestart_KeepsAddressPortAndNamespace(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -46,7 +46,7 @@ func TestRestart_KeepsAddressPortAndNamespace(t *testing.T) {
 
 // B13: delays double to the cap, and ten good minutes forget them.
 func TestB13_BackOffDoublesToItsCapAndResets(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -70,7 +70,7 @@ func TestB13_BackOffDoublesToItsCapAndResets(t *testing.T) {
 }
 
 func TestRestart_CrashLoopIsTheCauseWhileItWaits(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -88,7 +88,7 @@ func TestRestart_CrashLoopIsTheCauseWhileItWaits(t *testing.T) {
 }
 
 func TestStart_TwoExitsFailWithTheCause(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{Exits: true, ExitAfter: 3 * time.Millisecond, ExitCode: 2, NeverListens: true})
 		r.assign(assignment("a", 20001))
 		took := r.untilPhase("a", "FAILED", time.Minute)
@@ -114,7 +114,7 @@ func TestStart_TwoExitsFailWithTheCause(t *testing.T) {
 
 // B12: the limit and the peak are in the cause.
 func TestB12_OutOfMemoryDuringStart(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{OOMs: true, OOMAfter: time.Millisecond, NeverListens: true})
 		r.assign(assignment("a", 20001))
 		r.untilPhase("a", "FAILED", time.Second)
@@ -126,7 +126,7 @@ func TestB12_OutOfMemoryDuringStart(t *testing.T) {
 }
 
 func TestB12_OutOfMemoryLaterRestartsWithAnEvent(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -140,7 +140,7 @@ func TestB12_OutOfMemoryLaterRestartsWithAnEvent(t *testing.T) {
 
 // B4: a killed shim leaves a container that cannot be supervised.
 func TestB4_LostContainerIsReplacedInPlace(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -154,7 +154,7 @@ func TestB4_LostContainerIsReplacedInPlace(t *testing.T) {
 }
 
 func TestRestart_VanishedContainerIsDrift(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -170,7 +170,7 @@ func TestRestart_VanishedContainerIsDrift(t *testing.T) {
 }
 
 func TestRestart_VanishedNamespaceIsMadeAnew(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
@@ -186,7 +186,7 @@ func TestRestart_VanishedNamespaceIsMadeAnew(t *testing.T) {
 }
 
 func TestStart_PortNeverBound(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
 		r.listening = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("0.0.0.0:3000")}
 		r.assign(assignment("a", 20001))
@@ -211,7 +211,7 @@ func TestStart_StartupProbeBudget(t *testing.T) {
 		{"port not bound", "0.0.0.0:1", code.PortNeverBound},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			onRig(t, func(r *rig) {
+			onRig(t, func(t *testing.T, r *rig) {
 				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
 				r.listening = []netip.AddrPort{netip.MustParseAddrPort(row.listening)}
 				r.assign(assignment("a", 20001, withStartupProbe(50*time.Second)))
@@ -225,7 +225,7 @@ func TestStart_StartupProbeBudget(t *testing.T) {
 }
 
 func TestStart_DefaultProbeHasTheWholeStartBudget(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{NeverListens: true})
 		r.listening = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}
 		r.assign(assignment("a", 20001))
@@ -237,16 +237,16 @@ func TestStart_DefaultProbeHasTheWholeStartBudget(t *testing.T) {
 }
 
 func TestLiveness_FailureRestarts(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{IgnoreTerm: true})
 		r.assign(assignment("a", 20001, func(a *runwayv1.Assignment) {
 			a.Spec.LivenessProbe = &runwayv1.Probe{Kind: runwayv1.ProbeKind_PROBE_KIND_TCP, Declared: true, Period: durationpb.New(time.Second), FailureThreshold: 3}
 		}))
 		r.untilReady("a")
 		time.Sleep(time.Minute)
-		r.sick["a"] = true
+		r.sicken("a", true)
 		r.until("condemned", 10*time.Second, func() bool { return r.status("a").GetCause().GetCode() == string(code.LivenessFailed) })
-		r.sick["a"] = false
+		r.sicken("a", false)
 		r.until("attempt 1", 20*time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
 		if !slices.Contains(r.events(), "replica.restart RW-1204") {
 			t.Errorf("events %v, want the liveness failure", r.events())
@@ -255,17 +255,17 @@ func TestLiveness_FailureRestarts(t *testing.T) {
 }
 
 func TestReadiness_FailureOnlyTakesTrafficAway(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
-		r.sick["a"] = true
+		r.sicken("a", true)
 		r.until("unready", time.Minute, func() bool { return !r.status("a").GetReady() })
 		time.Sleep(time.Hour)
 		if got := r.status("a"); r.phase("a") != "RUNNING" || got.GetAttempt() != 0 || got.GetCause().GetCode() != string(code.ProbeFailed) {
 			t.Errorf("got %v, want it running and unready with the probe's answer", got)
 		}
-		r.sick["a"] = false
+		r.sicken("a", false)
 		r.untilReady("a")
 	})
 }
@@ -281,7 +281,7 @@ func TestPull_TerminalErrorsFailAtOnce(t *testing.T) {
 		{"platform", runtime.ErrImagePlatform, code.ImagePlatform},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			onRig(t, func(r *rig) {
+			onRig(t, func(t *testing.T, r *rig) {
 				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullErr: fmt.Errorf("pull: %w", row.err)})
 				r.assign(assignment("a", 20001))
 				took := r.untilPhase("a", "FAILED", time.Second)
@@ -294,7 +294,7 @@ func TestPull_TerminalErrorsFailAtOnce(t *testing.T) {
 }
 
 func TestPull_UnreachableRegistryIsRetried(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullErr: runtime.ErrRegistryUnreachable})
 		r.assign(assignment("a", 20001))
 		time.Sleep(time.Minute)
@@ -307,7 +307,7 @@ func TestPull_UnreachableRegistryIsRetried(t *testing.T) {
 }
 
 func TestPull_UnreachableRegistryFailsWithTheStartBudget(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{PullErr: runtime.ErrRegistryUnreachable})
 		r.assign(assignment("a", 20001))
 		took := r.untilPhase("a", "FAILED", 6*time.Minute)
@@ -320,7 +320,7 @@ func TestPull_UnreachableRegistryFailsWithTheStartBudget(t *testing.T) {
 func TestStart_StepsAreRetried(t *testing.T) {
 	for _, step := range []runtimetest.Step{runtimetest.StepPull, runtimetest.StepCreate, runtimetest.StepStart} {
 		t.Run(string(step), func(t *testing.T) {
-			onRig(t, func(r *rig) {
+			onRig(t, func(t *testing.T, r *rig) {
 				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 				r.runtime.FailNext(step, runtime.ErrUnavailable, runtime.ErrUnavailable, runtime.ErrUnavailable)
 				r.assign(assignment("a", 20001))
@@ -334,7 +334,7 @@ func TestStart_StepsAreRetried(t *testing.T) {
 }
 
 func TestStart_RefusedContainerFails(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{StartErr: fmt.Errorf("exec: not found: %w", runtime.ErrRefused)})
 		r.assign(assignment("a", 20001))
 		r.untilPhase("a", "FAILED", time.Second)
@@ -346,7 +346,7 @@ func TestStart_RefusedContainerFails(t *testing.T) {
 }
 
 func TestStart_ImageRemovedMeanwhileIsPulledAgain(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.runtime.FailNext(runtimetest.StepCreate, runtime.ErrImageNotFound)
 		r.assign(assignment("a", 20001))
@@ -358,7 +358,7 @@ func TestStart_ImageRemovedMeanwhileIsPulledAgain(t *testing.T) {
 }
 
 func TestStart_TakenNodePortFails(t *testing.T) {
-	onRig(t, func(r *rig) {
+	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		r.network.Take(20001)
 		r.assign(assignment("a", 20001), assignment("b", 20002))

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,17 +47,18 @@ type rig struct {
 	generation uint64
 	// listening answers doInspect.
 	listening []netip.AddrPort
+	mu        sync.Mutex
 	sick      map[string]bool
 }
 
 // onRig runs a test on a fresh rig in a bubble; the agent is started and has no assignments yet.
-func onRig(t *testing.T, test func(*rig)) {
+func onRig(t *testing.T, test func(*testing.T, *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.boot()
 		defer r.kill()
-		test(r)
+		test(t, r)
 	})
 }
 
@@ -145,7 +147,7 @@ func (r *rig) dial(ctx context.Context, _, address string) (net.Conn, error) {
 
 func (r *rig) listens(replica string) bool {
 	containers, err := r.runtime.List(context.Background())
-	if err != nil || r.sick[replica] {
+	if err != nil || r.isSick(replica) {
 		return false
 	}
 	for _, c := range containers {
@@ -154,6 +156,25 @@ func (r *rig) listens(replica string) bool {
 		}
 	}
 	return false
+}
+
+// sicken makes a replica refuse connections, or stop that.
+func (r *rig) sicken(replica string, sick bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sick[replica] = sick
+}
+
+func (r *rig) healAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.sick)
+}
+
+func (r *rig) isSick(replica string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sick[replica]
 }
 
 // answering is a connection to a process that gives one HTTP answer.

@@ -167,7 +167,7 @@ type connected struct {
 	agent       *Agent
 }
 
-func onSession(t *testing.T, prepare func(*connected), test func(*connected)) {
+func onSession(t *testing.T, prepare func(*connected), test func(*testing.T, *connected)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &connected{rig: newRig(t), coordinator: &coordinator{
@@ -196,7 +196,7 @@ func onSession(t *testing.T, prepare func(*connected), test func(*connected)) {
 				t.Error(err)
 			}
 		}()
-		test(c)
+		test(t, c)
 	})
 }
 
@@ -225,7 +225,7 @@ func TestSession_FromWelcomeToReady(t *testing.T) {
 	onSession(t, func(c *connected) {
 		c.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true, assignment("a", 20001)))}
-	}, func(c *connected) {
+	}, func(t *testing.T, c *connected) {
 		co := c.coordinator
 		c.until("ready reported", time.Second, co.read(func() bool { return co.statuses["a"].GetReady() }))
 		if co.hello.GetName() != "n1" || co.hello.GetFacts().GetAllocatableMemoryBytes() == 0 || !slices.Contains(co.acks, 5) {
@@ -252,7 +252,7 @@ func TestSession_LossChangesNothingOnTheNode(t *testing.T) {
 	onSession(t, func(c *connected) {
 		c.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true, assignment("a", 20001)))}
-	}, func(c *connected) {
+	}, func(t *testing.T, c *connected) {
 		co := c.coordinator
 		c.until("ready reported", time.Second, co.read(func() bool { return co.statuses["a"].GetReady() }))
 		co.mu.Lock()
@@ -281,7 +281,7 @@ func TestSession_StaleSetIsRefused(t *testing.T) {
 	onSession(t, func(c *connected) {
 		c.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true, assignment("a", 20001)))}
-	}, func(c *connected) {
+	}, func(t *testing.T, c *connected) {
 		co := c.coordinator
 		c.until("ready reported", time.Second, co.read(func() bool { return co.statuses["a"].GetReady() }))
 		co.mu.Lock()
@@ -309,7 +309,7 @@ func TestSession_UnsavedSetIsCarriedOutButNotAcknowledged(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true, assignment("a", 20001)))}
-	}, func(c *connected) {
+	}, func(t *testing.T, c *connected) {
 		co := c.coordinator
 		c.until("ready reported", time.Second, co.read(func() bool { return co.statuses["a"].GetReady() }))
 		if len(co.acks) != 0 || !slices.Contains(co.events, "node.disk RW-6008") {
@@ -322,7 +322,7 @@ func TestSession_LogsAreUploaded(t *testing.T) {
 	onSession(t, func(c *connected) {
 		c.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
 		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true, assignment("a", 20001)))}
-	}, func(c *connected) {
+	}, func(t *testing.T, c *connected) {
 		co := c.coordinator
 		c.until("ready reported", time.Second, co.read(func() bool { return co.statuses["a"].GetReady() }))
 		c.writes("a-0", "one\ntwo\nthree\n")
