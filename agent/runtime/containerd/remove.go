@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/runway-platform/runway/agent/runtime"
 )
@@ -21,26 +22,25 @@ import (
 // removeTimeout bounds Remove: containerd collects the layers of all images in it.
 const removeTimeout = time.Minute
 
-// Remove takes away what belongs to the node and to no container: images, the
-// containerd namespace, the cgroup parent and nerdctl's folder. Every container must
-// have been deleted before. It is idempotent, and goes on after an error to remove
-// what it can. A namespace that somebody else still uses is left.
+// Remove takes away what belongs to the node and to no container: the cgroup parent and, unless another agent has containers
+// in the same containerd namespace, its images, the namespace and nerdctl's folder. Every container of the node must have been
+// deleted before. It is idempotent, and goes on after an error to remove what it can.
 func (r *Runtime) Remove(ctx context.Context) error {
 	ctx, cancel := r.bound(ctx, removeTimeout)
 	defer cancel()
-	return errors.Join(r.removeNamespace(ctx), r.removeParent(ctx), r.removeNerdctl())
-}
-
-// removeNamespace leaves the namespace when there are containers in it, which are
-// then another agent's.
-func (r *Runtime) removeNamespace(ctx context.Context) error {
-	others, err := r.client.ContainerService().List(ctx)
-	if err != nil {
-		return fmt.Errorf("list containers of namespace %q: %w", r.config.Namespace, err)
+	err := r.removeParent(ctx)
+	others, listErr := r.client.ContainerService().List(ctx)
+	if listErr != nil {
+		return errors.Join(err, fmt.Errorf("list containers of namespace %q: %w", r.config.Namespace, classifyDelete(listErr)))
 	}
 	if len(others) > 0 {
-		return nil
+		return err
 	}
+	return errors.Join(err, r.removeNamespace(ctx), r.removeNerdctl(), r.removeEmptyFolders())
+}
+
+// removeNamespace empties containerd's namespace and removes it.
+func (r *Runtime) removeNamespace(ctx context.Context) error {
 	kept, err := r.client.ImageService().List(ctx)
 	if err != nil {
 		return fmt.Errorf("list images of namespace %q: %w", r.config.Namespace, err)
@@ -121,6 +121,22 @@ func (r *Runtime) removeNerdctl() error {
 	for dir := filepath.Dir(namespace); strings.HasPrefix(dir, r.config.NerdctlDataRoot); dir = filepath.Dir(dir) {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil // somebody keeps something there
+		}
+	}
+	return nil
+}
+
+// removeEmptyFolders removes the folders that containerd and its shims make once and leave. One that is not empty serves
+// somebody else.
+func (r *Runtime) removeEmptyFolders() error {
+	shims := filepath.Dir(runcStates)
+	for _, folder := range []string{
+		filepath.Join(r.config.StateDir, bundles, r.config.Namespace), filepath.Join(r.config.RootDir, bundles, r.config.Namespace),
+		filepath.Join(runcStates, r.config.Namespace), runcStates, filepath.Join(shims, "s"), filepath.Join(shims, "fifo"), shims,
+	} {
+		err := unix.Rmdir(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+			return fmt.Errorf("remove folder %q: %w", folder, err)
 		}
 	}
 	return nil
