@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -245,16 +244,8 @@ func TestNode_IngressesAreAllowedAndTheNearestIsUsed(t *testing.T) {
 			{Id: "near", SourceAddress: "192.0.2.1", InternalDns: "192.0.2.1:5300", InternalHttp: "192.0.2.1:8000"},
 			{Id: "none", SourceAddress: "192.0.2.9"},
 		}
-		up := map[string]bool{"192.0.2.9:8000": true, "192.0.2.1:8000": true}
-		r.kill()
-		r.boot()
-		r.worker.deps.Dial = func(_ context.Context, _, address string) (net.Conn, error) {
-			if !up[address] {
-				return nil, errors.New("refused")
-			}
-			near, far := net.Pipe()
-			return near, far.Close()
-		}
+		r.ingress("192.0.2.9:8000", true)
+		r.ingress("192.0.2.1:8000", true)
 		r.worker.inbox.putDesired(&assignments{Incarnation: "i1", ingresses: peers})
 		to := func(dns, http string) network.Internal {
 			return network.Internal{DNS: netip.MustParseAddrPort(dns), HTTP: netip.MustParseAddrPort(http)}
@@ -263,7 +254,7 @@ func TestNode_IngressesAreAllowedAndTheNearestIsUsed(t *testing.T) {
 		if got := r.network.Ingresses(); len(got) != 2 {
 			t.Errorf("allowed %v, want both source addresses once", got)
 		}
-		up["192.0.2.1:8000"] = false
+		r.ingress("192.0.2.1:8000", false)
 		r.until("far", 10*time.Second, func() bool { return r.network.Internal() == to("192.0.2.9:5300", "192.0.2.9:8000") })
 		r.worker.inbox.putDesired(&assignments{Incarnation: "i1"})
 		r.until("closed", 10*time.Second, func() bool { return len(r.network.Ingresses()) == 0 && r.network.Internal() == network.Internal{} })
@@ -280,7 +271,11 @@ func (d *drifting) Check(context.Context) ([]network.Drift, error) { return d.dr
 
 func TestNode_RepairedRulesAreEvents(t *testing.T) {
 	onRig(t, func(t *testing.T, r *rig) {
-		r.worker.deps.Network = &drifting{Network: r.network, drift: []network.Drift{{Part: "rules", Detail: "packet rules were missing"}}}
+		r.kill()
+		r.wrap = func(n Network) Network {
+			return &drifting{Network: n, drift: []network.Drift{{Part: "rules", Detail: "packet rules were missing"}}}
+		}
+		r.boot()
 		r.assign()
 		time.Sleep(12 * time.Second)
 		count := 0

@@ -36,12 +36,14 @@ type Gateway interface {
 	Check(ctx context.Context) ([]network.Drift, error)
 }
 
-// Network is a node's network; network.Network is one.
+// Network is a node's network.
 type Network interface {
 	Places
 	Ports
 	Gateway
 }
+
+var _ Network = (*network.Network)(nil)
 
 // Deps are the parts that the agent is made of. All but Listening and Dial must be set.
 type Deps struct {

@@ -47,8 +47,11 @@ type rig struct {
 	generation uint64
 	// listening answers doInspect.
 	listening []netip.AddrPort
+	// wrap puts something between the agent and the network; ingresses are the listeners that answer.
+	wrap      func(Network) Network
 	mu        sync.Mutex
 	sick      map[string]bool
+	ingresses map[string]bool
 }
 
 // onRig runs a test on a fresh rig in a bubble; the agent is started and has no assignments yet.
@@ -65,7 +68,7 @@ func onRig(t *testing.T, test func(*testing.T, *rig)) {
 func newRig(t *testing.T) *rig {
 	return &rig{
 		t: t, runtime: runtimetest.NewFake(), network: networktest.New(), dir: t.TempDir(), spools: t.TempDir(),
-		sick: map[string]bool{},
+		sick: map[string]bool{}, ingresses: map[string]bool{}, wrap: func(n Network) Network { return n },
 	}
 }
 
@@ -82,10 +85,10 @@ func (r *rig) makeDeps() Deps {
 		r.t.Fatal(err)
 	}
 	return Deps{
-		Runtime: r.runtime, Network: r.network, Logs: collector, Prober: probe.New(r.dial), Log: log,
+		Runtime: r.runtime, Network: r.wrap(r.network), Logs: collector, Prober: probe.New(r.dial), Log: log,
 		Metrics:   NewMetrics(prometheus.NewRegistry(), collector),
 		Listening: func(int) ([]netip.AddrPort, error) { return r.listening, nil },
-		Dial:      func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no ingress") },
+		Dial:      r.dialIngress,
 	}
 }
 
@@ -143,6 +146,23 @@ func (r *rig) dial(ctx context.Context, _, address string) (net.Conn, error) {
 		}
 	}
 	return nil, errors.New("connection refused")
+}
+
+func (r *rig) dialIngress(_ context.Context, _, address string) (net.Conn, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ingresses[address] {
+		return nil, errors.New("connection refused")
+	}
+	near, far := net.Pipe()
+	return near, far.Close()
+}
+
+// ingress makes an ingress answer, or not.
+func (r *rig) ingress(address string, up bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ingresses[address] = up
 }
 
 func (r *rig) listens(replica string) bool {

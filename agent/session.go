@@ -21,7 +21,7 @@ const (
 	// firstReconnect and lastReconnect bound the wait between sessions. With jitter, a thousand nodes that lost a coordinator
 	// at once come back spread over the time that it can bear.
 	firstReconnect = 50 * time.Millisecond
-	lastReconnect  = 5 * time.Second
+	lastReconnect  = 2 * time.Second
 	// settledAfter is how long a session must last for the next one to be opened without delay.
 	settledAfter = 10 * time.Second
 	// outboxSize is room for acknowledgements while a message is being sent.
