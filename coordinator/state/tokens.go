@@ -45,8 +45,8 @@ func (tx *Tx) DeleteToken(id string) { tokenTable.remove(tx, id) }
 // JoinToken returns a join token by id.
 func (v *View) JoinToken(id string) *runwayv1.JoinToken { return joinTokenTable.get(v, id) }
 
-// JoinTokenByHash returns the join token whose secret has the SHA-256 hash, used
-// up, expired or not.
+// JoinTokenByHash returns the join token whose secret has the SHA-256 hash,
+// expired or not. Used up ones are gone.
 func (v *View) JoinTokenByHash(hash []byte) *runwayv1.JoinToken {
 	return joinTokenTable.find(v, byHash, hex.EncodeToString(hash))
 }
