@@ -39,7 +39,7 @@ func TestWebSocket_IsATunnelThatCountsAsInFlight(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 		_, _ = io.Copy(conn, buffered)
 	})
-	host := proxy.route(t, func(w *route.Workload) { w.RequestTimeout = 50 * time.Millisecond }, echo)
+	host := proxy.route(t, func(w *route.Workload) { w.RequestTimeout = 700 * time.Millisecond }, echo)
 	conn := dialTLS(t, host)
 	reader := bufio.NewReader(conn)
 	write(t, conn, "GET /ws HTTP/1.1\r\nHost: "+host+"\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n")
@@ -48,7 +48,7 @@ func TestWebSocket_IsATunnelThatCountsAsInFlight(t *testing.T) {
 		t.Fatalf("upgrade = %v, %v", res, err)
 	}
 	for i := range 3 {
-		<-time.After(40 * time.Millisecond) // beyond the request timeout in all: streams have none
+		<-time.After(300 * time.Millisecond) // beyond the request timeout in all: streams have none
 		message := fmt.Sprintf("message %d", i)
 		write(t, conn, message)
 		got := make([]byte, len(message))
@@ -108,7 +108,7 @@ func write(t *testing.T, w io.Writer, text string) {
 func TestEvents_ArriveWhenTheyAreSent(t *testing.T) {
 	t.Parallel()
 	more := make(chan struct{})
-	host := proxy.route(t, func(w *route.Workload) { w.RequestTimeout = 50 * time.Millisecond }, upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	host := proxy.route(t, func(w *route.Workload) { w.RequestTimeout = 700 * time.Millisecond }, upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for i := range 3 {
 			_, _ = fmt.Fprintf(w, "data: %d\n\n", i)
@@ -130,7 +130,7 @@ func TestEvents_ArriveWhenTheyAreSent(t *testing.T) {
 		if _, err := reader.ReadString('\n'); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(30 * time.Millisecond) // the third one is beyond the request timeout
+		<-time.After(300 * time.Millisecond) // the third one is beyond the request timeout
 		more <- struct{}{}
 	}
 }
