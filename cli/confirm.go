@@ -22,13 +22,18 @@ func (a *app) confirm(cmd *cobra.Command, what string) error {
 	}
 	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
 	if err != nil && answer == "" {
-		return fail(code.Interrupted, "no answer")
+		return notConfirmed("no answer")
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil
 	}
-	return fail(code.Interrupted, "not confirmed")
+	return notConfirmed("not confirmed")
+}
+
+// notConfirmed ends a command as an interrupt would: nothing was done.
+func notConfirmed(why string) error {
+	return &failure{exit: exitInterrupted, code: code.Interrupted, summary: why}
 }
 
 // done is the document of a command without an answer of its own.

@@ -71,7 +71,15 @@ func (a *app) fileContext() (config.Context, error) {
 	if errors.Is(err, config.ErrNoContext) && a.globals.context == "" {
 		return config.Context{}, nil
 	}
-	return chosen, err
+	return chosen, contextFailure(err)
+}
+
+// contextFailure says what to do about a context that the file does not have.
+func contextFailure(err error) error {
+	if !errors.Is(err, config.ErrNoContext) {
+		return err
+	}
+	return &failure{exit: exitUsage, code: usageCode, summary: err.Error(), fix: "list them with `runwayctl context list`"}
 }
 
 // names settles space and environment without a connection.
@@ -108,9 +116,11 @@ func (a *app) connect() (*clients, error) {
 	if a.globals.verbose {
 		a.note("coordinator " + chosen.Address)
 	}
-	if a.conn, err = a.Dial(target); err != nil {
+	conn, err := a.Dial(target)
+	if err != nil {
 		return nil, fail(usageCode, "connect to %s: %v", chosen.Address, err)
 	}
+	a.conn = conn
 	return &clients{
 		cluster: runwayv1.NewClusterAPIClient(a.conn), spaces: runwayv1.NewSpacesClient(a.conn),
 		services: runwayv1.NewServicesClient(a.conn), deployments: runwayv1.NewDeploymentsClient(a.conn),

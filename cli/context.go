@@ -99,7 +99,7 @@ func (a *app) useContext(name string) error {
 		return err
 	}
 	if _, err := file.Select(name); err != nil {
-		return err
+		return contextFailure(err)
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {

@@ -58,11 +58,19 @@ func failureOf(ctx context.Context, err error) *failure {
 	return &failure{exit: exitUsage, code: usageCode, summary: strings.Replace(err.Error(), "\n\nDid you mean this?\n\t", "; did you mean ", 1)}
 }
 
+// transportPrefix begins what the RPC library says of a connection; people need
+// the rest.
+const transportPrefix = `connection error: desc = "transport: `
+
 // causeFailure is a refusal by the coordinator.
 func causeFailure(cause *runwayv1.Cause) *failure {
 	c := code.Code(cause.GetCode())
+	summary := cause.GetSummary()
+	if _, reason, ok := strings.Cut(summary, transportPrefix); ok {
+		summary = "the coordinator does not answer: " + strings.TrimSuffix(reason, `"`)
+	}
 	return &failure{
-		exit: exitFor(c), code: c, summary: cause.GetSummary(),
+		exit: exitFor(c), code: c, summary: summary,
 		evidence: cause.GetEvidence(), fix: firstNonEmpty(cause.GetFix(), c.Fix()),
 	}
 }

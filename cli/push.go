@@ -52,8 +52,9 @@ func repository(registry string, key *runwayv1.WorkloadKey, digest v1.Hash) (nam
 	if loopback(registry) {
 		options = append(options, name.Insecure)
 	}
-	target, err := name.NewDigest(fmt.Sprintf("%s/%s/%s@%s", registry, key.GetSpace(), key.GetService(), digest), options...)
-	if err != nil {
+	_, err := name.NewRegistry(registry, options...)
+	target, digestErr := name.NewDigest(fmt.Sprintf("%s/%s/%s@%s", registry, key.GetSpace(), key.GetService(), digest), options...)
+	if err := errors.Join(err, digestErr); err != nil {
 		return name.Digest{}, fail(code.NoRegistry, "the cluster's registry %q is not HOST:PORT: %v", registry, err)
 	}
 	return target, nil

@@ -91,7 +91,11 @@ func serviceFolders(dir, environment string) []string {
 	return found
 }
 
+// looked says where the manifest was looked for.
 func looked(src Source) string {
+	if _, err := os.Stat(src.path()); err != nil {
+		return reason(err)
+	}
 	if services := serviceFolders(src.path(), src.Environment); src.Service == "" && len(services) > 1 {
 		return "several services here: " + strings.Join(services, ", ")
 	}
