@@ -21,9 +21,11 @@ import (
 	"github.com/runway-platform/runway/coordinator/dispatch"
 	"github.com/runway-platform/runway/coordinator/endpoint"
 	"github.com/runway-platform/runway/coordinator/identity"
+	"github.com/runway-platform/runway/coordinator/image"
 	"github.com/runway-platform/runway/coordinator/port"
 	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // stopDeadline bounds the orderly end: hand over, finish calls, close files.
@@ -85,6 +87,62 @@ func (c *Coordinator) open() error {
 		return err
 	}
 	return c.compose()
+}
+
+// compose makes what answers calls and what runs while leading.
+func (c *Coordinator) compose() error {
+	c.endpoints = endpoint.New(endpoint.Config{
+		Views: c.store.View, Applier: c.node, Acks: c.presence.Acks, Acked: c.presence.Changed, Log: c.log,
+	})
+	sessions, err := dispatch.NewMetrics(c.config.Registerer)
+	if err != nil {
+		return fmt.Errorf("register metrics of sessions: %w", err)
+	}
+	c.dispatch = dispatch.New(dispatch.Config{
+		Views: c.store.View, Applier: c.node, Routes: c.endpoints, Presence: c.presence,
+		Authority: c.authority, Leader: c.leader, Metrics: sessions, Log: c.log,
+	})
+	answers, err := c.api()
+	if err != nil {
+		return err
+	}
+	c.server = grpc.NewServer(append(answers.ServerOptions(), grpc.Creds(port.Credentials()))...)
+	c.dispatch.Register(c.server)
+	answers.Register(c.server)
+	return nil
+}
+
+func (c *Coordinator) api() (*api.API, error) {
+	calls, err := api.NewMetrics(c.config.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics of calls: %w", err)
+	}
+	return api.New(api.Config{
+		Views:     c.store.View,
+		Applier:   c.node,
+		Images:    image.New(image.Config{PlainHTTP: c.config.PlainHTTPRegistries}),
+		Logs:      c.dispatch,
+		LastBeat:  c.presence.LastBeat,
+		Authority: c.authority,
+		Leader:    c.node.Leader,
+		Members:   c.members,
+		Version:   c.config.Version,
+		Metrics:   calls,
+		Log:       c.log,
+	})
+}
+
+// members returns the coordinators as the API shows them.
+func (c *Coordinator) members() ([]*runwayv1.Member, error) {
+	known, err := c.node.Members()
+	if err != nil {
+		return nil, err
+	}
+	members := make([]*runwayv1.Member, 0, len(known))
+	for _, m := range known {
+		members = append(members, &runwayv1.Member{Id: m.ID, Address: m.Address, Voter: m.Voter, Leader: m.Leader})
+	}
+	return members, nil
 }
 
 func (c *Coordinator) consensus() consensus.Config {

@@ -95,7 +95,7 @@ func (s *ingressSettings) config(conn *client.Conn, log *slog.Logger) (ingress.C
 		}
 		c.TrustedProxies = append(c.TrustedProxies, network)
 	}
-	c.Companions = append(c.Companions, s.serveDNS)
+	// DNS companion
 	return c, nil
 }
 
