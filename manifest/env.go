@@ -12,6 +12,8 @@ import (
 const (
 	// maxEnvValueBytes stays below the kernel's limit of one NAME=VALUE, 128 KiB.
 	maxEnvValueBytes = 64 << 10
+	// maxVariables is what the coordinator accepts of one service.
+	maxVariables = 500
 	// maxEnvNameLength is far more than any real name.
 	maxEnvNameLength = 256
 	// reservedEnvPrefix is what replicas are told about themselves with.
@@ -46,6 +48,9 @@ func readEnv(file string, root *yaml.Node) (map[string]string, Errors) {
 		if c.checkVariable(key, value) {
 			env[key.Value] = scalarText(value)
 		}
+	}
+	if len(env) > maxVariables {
+		c.add(positionOf(root), code.EnvironmentVariable, fmt.Sprintf("the file has %d variables, more than %d", len(env), maxVariables), "keep data in the image or in a file of its own")
 	}
 	return env, c.sorted()
 }

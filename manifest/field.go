@@ -79,13 +79,22 @@ func boolean(store func(*draft, bool)) rule {
 	return rule{form: "true or false", set: set}
 }
 
-// maxTextLength bounds a string of the manifest.
-const maxTextLength = 2048
+const (
+	// maxTextBytes bounds names and references.
+	maxTextBytes = 1024
+	// maxLabelBytes bounds a label's value; with its name it stays below the 256
+	// bytes that the coordinator accepts.
+	maxLabelBytes = 200
+)
 
 // text accepts any scalar that is not empty, so that a label may be a number.
 func text(form string, store func(*draft, string)) rule {
+	return textUpTo(maxTextBytes, form, store)
+}
+
+func textUpTo(limit int, form string, store func(*draft, string)) rule {
 	set := func(d *draft, n *yaml.Node) error {
-		if !printable(n.Value) || isNull(n) {
+		if !printable(n.Value) || len(n.Value) > limit || isNull(n) {
 			return errForm
 		}
 		store(d, n.Value)
@@ -95,7 +104,7 @@ func text(form string, store func(*draft, string)) rule {
 }
 
 func printable(s string) bool {
-	return s != "" && len(s) <= maxTextLength && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	return s != "" && len(s) <= maxTextBytes && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // path accepts the path of an HTTP request.

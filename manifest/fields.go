@@ -1,5 +1,7 @@
 package manifest
 
+import "fmt"
+
 // APIVersion and Kind are what this version accepts at the top of a manifest.
 const (
 	APIVersion = "runway/v1"
@@ -24,11 +26,11 @@ var fields = []Field{
 
 	{"metadata", "Name and owners of the service.", "", mapping()},
 	{"metadata.name", "Name of the service; the name given at deploy time wins.", "", text("a name of at most 63 characters", func(d *draft, v string) { d.name = v })},
-	{"metadata.owner_email_handle", "Label: who answers for the service.", "", text("a text", label("owner_email_handle"))},
-	{"metadata.department", "Label: department of the owner.", "", text("a text", label("department"))},
-	{"metadata.department_group", "Label: group in the department.", "", text("a text", label("department_group"))},
-	{"metadata.product_category", "Label: part of the product.", "", text("a text", label("product_category"))},
-	{"metadata.owner", "Label: owner, in older manifests.", "", text("a text", label("owner"))},
+	{"metadata.owner_email_handle", "Label: who answers for the service.", "", label("owner_email_handle")},
+	{"metadata.department", "Label: department of the owner.", "", label("department")},
+	{"metadata.department_group", "Label: group in the department.", "", label("department_group")},
+	{"metadata.product_category", "Label: part of the product.", "", label("product_category")},
+	{"metadata.owner", "Label: owner, in older manifests.", "", label("owner")},
 
 	{"spec", "What runs.", "", mapping()},
 	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft, v string) { d.image = v })},
@@ -95,13 +97,14 @@ var fields = []Field{
 func Fields() []Field { return append([]Field(nil), fields...) }
 
 const (
-	// maxInstances is more than a workload of one region may ever want.
-	maxInstances = 10_000
+	// maxInstances is what the coordinator accepts of one workload.
+	maxInstances = 1000
 
 	noAutoscaler = "remove it and set spec.scalability.min_instances: nothing scales by requests yet"
 )
 
 // label stores an ownership label of the metadata.
-func label(name string) func(*draft, string) {
-	return func(d *draft, v string) { d.labels[name] = v }
+func label(name string) rule {
+	form := fmt.Sprintf("a text of at most %d bytes", maxLabelBytes)
+	return textUpTo(maxLabelBytes, form, func(d *draft, v string) { d.labels[name] = v })
 }

@@ -171,6 +171,7 @@ func TestLoad_RefusesBadVariables(t *testing.T) {
 		{"value-1mb", "A: " + strings.Repeat("x", 1<<20) + "\n"},
 		{"merge", "X: &x {A: 1}\n<<: *x\n"},
 		{"list", "- A\n"},
+		{"too-many", manyVariables(501)},
 		{"all-at-once", "A: [1]\nPORT: 1\nB C: 1\n"},
 	} {
 		dir := tree(t, map[string]string{"runway.yml": head, "env-production.yml": bad.input})
@@ -182,6 +183,14 @@ func TestLoad_RefusesBadVariables(t *testing.T) {
 		fmt.Fprintf(&out, "-- %s --\n%s\n", bad.id, strings.ReplaceAll(err.Error(), dir+"/", ""))
 	}
 	golden(t, "testdata/bad_env.golden", out.String())
+}
+
+func manyVariables(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "V%d: 1\n", i)
+	}
+	return b.String()
 }
 
 // Problems of the manifest and of the env file are shown together.
