@@ -1,0 +1,610 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/runway-platform/runway/coordinator/client"
+	"github.com/runway-platform/runway/coordinator/coordinatortest"
+	"github.com/runway-platform/runway/coordinator/image"
+	"github.com/runway-platform/runway/proto/code"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+func TestDeploy_MakesRevisionAndDeployment(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	i := coordinatortest.RegisterIngress("i1")
+	i.Facts.HttpsPort = 8443
+	b.state.Must(t, i)
+	answer, err := runwayv1.NewServicesClient(b.as(deployer)).Deploy(testContext(t), &runwayv1.DeployRequest{
+		Workload: key("own", "web"), Spec: spec(), Message: "first",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := answer.GetRevision().GetSpec().GetImage().GetResolved(); got != "registry.test/web"+digest {
+		t.Errorf("resolved = %q", got)
+	}
+	if got := sprint(answer.GetUrls()); got != "[https://web.own.runway.localhost:8443/]" {
+		t.Errorf("urls = %s", got)
+	}
+	d := answer.GetDeployment()
+	if d.GetSpec().GetStrategy() != "rolling" || d.GetSpec().GetCreatedBy() != "role_deployer" || d.GetStatus().GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_PENDING {
+		t.Errorf("deployment = %v", d)
+	}
+	if got := b.state.View().Wanted("own/web/production", coordinatortest.Region).GetCount(); got != 1 {
+		t.Errorf("wanted = %d", got)
+	}
+}
+
+func TestDeploy_SameKeyHappensOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	services := runwayv1.NewServicesClient(b.as(admin))
+	var ids []string
+	for range 2 {
+		answer, err := services.Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec(), IdempotencyKey: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, answer.GetDeployment().GetId())
+	}
+	if ids[0] != ids[1] {
+		t.Errorf("two deployments %v for one key", ids)
+	}
+}
+
+func TestDeploy_CompletesWhatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	answer, err := runwayv1.NewServicesClient(b.as(admin)).Deploy(testContext(t), &runwayv1.DeployRequest{
+		Workload: key("own", "web"),
+		Spec: &runwayv1.RevisionSpec{
+			Image: &runwayv1.Image{Reference: "web:1", Resolved: "evil" + digest}, ContainerPort: 8080, Public: true,
+			Resources: &runwayv1.Resources{CpuLimitMilli: 500, MemoryBytes: 64 << 20},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := answer.GetRevision().GetSpec()
+	if s.GetResources().GetCpuRequestMilli() != 50 || s.GetScale().GetMin() != 1 || s.GetScale().GetMax() != 1 ||
+		s.GetStartupProbe().GetPath() != "/" || s.GetDrainTimeout().AsDuration() != defaultDrain || s.GetImage().GetResolved() != "web"+digest {
+		t.Errorf("spec = %v", s)
+	}
+	if len(answer.GetWarnings()) != 1 {
+		t.Errorf("warnings = %q", answer.GetWarnings())
+	}
+}
+
+func TestDeploy_Refuses(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1")) // 4 cores, 8 GiB, 100 GiB
+	tests := []struct {
+		name  string
+		spoil func(*runwayv1.DeployRequest)
+		want  code.Code
+	}{
+		{"no key", func(r *runwayv1.DeployRequest) { r.Workload = nil }, code.NameInvalid},
+		{"name with underscore", func(r *runwayv1.DeployRequest) { r.Workload.Service = "ai_gateway" }, code.NameInvalid},
+		{"endless name", func(r *runwayv1.DeployRequest) { r.Workload.Service = strings.Repeat("a", 64) }, code.NameInvalid},
+		{"no such space", func(r *runwayv1.DeployRequest) { r.Workload.Space = "nowhere" }, code.SpaceNotFound},
+		{"unknown strategy", func(r *runwayv1.DeployRequest) { r.Strategy = "canary" }, code.SpecInvalid},
+		{"endless message", func(r *runwayv1.DeployRequest) { r.Message = strings.Repeat("x", 2000) }, code.SpecInvalid},
+		{"no spec", func(r *runwayv1.DeployRequest) { r.Spec = nil }, code.SpecInvalid},
+		{"no image", func(r *runwayv1.DeployRequest) { r.Spec.Image = nil }, code.SpecInvalid},
+		{"endpoint without port", func(r *runwayv1.DeployRequest) { r.Spec.ContainerPort = 0 }, code.SpecInvalid},
+		{"port 65536", func(r *runwayv1.DeployRequest) { r.Spec.ContainerPort = 65536 }, code.SpecInvalid},
+		{"no memory", func(r *runwayv1.DeployRequest) { r.Spec.Resources.MemoryBytes = 0 }, code.SpecInvalid},
+		{"negative memory", func(r *runwayv1.DeployRequest) { r.Spec.Resources.MemoryBytes = -1 }, code.SpecInvalid},
+		{"request above limit", func(r *runwayv1.DeployRequest) { r.Spec.Resources.CpuRequestMilli = 2000 }, code.SpecInvalid},
+		{"memory above any node", func(r *runwayv1.DeployRequest) { r.Spec.Resources.MemoryBytes = 9 << 30 }, code.LargerThanAnyNode},
+		{"cpu above any node", func(r *runwayv1.DeployRequest) { r.Spec.Resources.CpuLimitMilli = 5000 }, code.LargerThanAnyNode},
+		{"min above max", func(r *runwayv1.DeployRequest) { r.Spec.Scale = &runwayv1.ScalePolicy{Min: 3, Max: 2} }, code.SpecInvalid},
+		{"max above bound", func(r *runwayv1.DeployRequest) { r.Spec.Scale.Max = 1 << 31 }, code.SpecInvalid},
+		{"PORT", func(r *runwayv1.DeployRequest) { r.Spec.Env = map[string]string{"PORT": "1"} }, code.EnvironmentVariable},
+		{"RUNWAY_", func(r *runwayv1.DeployRequest) { r.Spec.Env = map[string]string{"RUNWAY_X": "1"} }, code.EnvironmentVariable},
+		{"name with =", func(r *runwayv1.DeployRequest) { r.Spec.Env = map[string]string{"A=B": "1"} }, code.EnvironmentVariable},
+		{"NUL", func(r *runwayv1.DeployRequest) { r.Spec.Env = map[string]string{"A": "a\x00b"} }, code.EnvironmentVariable},
+		{"large value", func(r *runwayv1.DeployRequest) {
+			r.Spec.Env = map[string]string{"A": strings.Repeat("x", maxEnvBytes)}
+		}, code.EnvironmentVariable},
+		{"large label", func(r *runwayv1.DeployRequest) {
+			r.Spec.Labels = map[string]string{"a": strings.Repeat("x", 1000)}
+		}, code.SpecInvalid},
+		{"probe without kind", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe = &runwayv1.Probe{} }, code.SpecInvalid},
+		{"probe with a host", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Path = "http://evil/" }, code.SpecInvalid},
+		{"probe with a line end", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Path = "/\r\nHost: evil" }, code.SpecInvalid},
+		{"endless drain", func(r *runwayv1.DeployRequest) { r.Spec.DrainTimeout = durationpb.New(100 * time.Hour) }, code.SpecInvalid},
+		{"negative grace", func(r *runwayv1.DeployRequest) { r.Spec.TerminationGrace = durationpb.New(-time.Hour) }, code.SpecInvalid},
+		{"command with NUL", func(r *runwayv1.DeployRequest) { r.Spec.Command = []string{"a\x00"} }, code.SpecInvalid},
+	}
+	services := runwayv1.NewServicesClient(b.as(admin))
+	before := b.state.View().Index()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			request := &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()}
+			tt.spoil(request)
+			_, err := services.Deploy(testContext(t), request)
+			wantCode(t, err, tt.want)
+		})
+	}
+	if got := b.state.View().Index(); got != before {
+		t.Errorf("refusals wrote %d commands", got-before)
+	}
+}
+
+func TestDeploy_ImageCannotBeHad(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[error]code.Code{
+		image.ErrNotFound: code.ImageNotFound, image.ErrDenied: code.ImageDenied, image.ErrPlatform: code.ImagePlatform,
+		image.ErrUnreachable: code.RegistryUnreachable, image.ErrInvalid: code.ImageInvalid,
+	} {
+		b := newBench(t)
+		b.images = func(context.Context, string) (string, error) { return "", fmt.Errorf("resolve image: %w", reason) }
+		_, err := runwayv1.NewServicesClient(b.as(admin)).Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()})
+		wantCode(t, err, want)
+		if got := len(b.state.View().Workloads()); got != 0 {
+			t.Errorf("%v left %d workloads", reason, got)
+		}
+	}
+}
+
+func TestServices_ListsOnlyWhatIsSeen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy("own", "web")
+	b.deploy("foreign", "secret-service")
+	for role, want := range map[runwayv1.Role]int{viewer: 1, spaceAdmin: 1, operator: 2, auditor: 2, admin: 2} {
+		services := runwayv1.NewServicesClient(b.as(role))
+		list, err := services.ListServices(testContext(t), &runwayv1.ListServicesRequest{})
+		if err != nil || len(list.GetServices()) != want {
+			t.Errorf("%s sees %d services, %v; want %d", roleName(role), len(list.GetServices()), err, want)
+		}
+		deployments, err := runwayv1.NewDeploymentsClient(b.as(role)).ListDeployments(testContext(t), &runwayv1.ListDeploymentsRequest{})
+		if err != nil || len(deployments.GetDeployments()) != want {
+			t.Errorf("%s sees %d deployments, %v; want %d", roleName(role), len(deployments.GetDeployments()), err, want)
+		}
+		spaces, err := runwayv1.NewSpacesClient(b.as(role)).ListSpaces(testContext(t), &runwayv1.ListSpacesRequest{})
+		if all := role != viewer && role != spaceAdmin; err != nil || (len(spaces.GetSpaces()) == 1) == all {
+			t.Errorf("%s sees %d spaces, %v", roleName(role), len(spaces.GetSpaces()), err)
+		}
+	}
+}
+
+func TestDeployments_OfOthersDoNotExist(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	foreign := b.deploy("foreign", "web").GetDeployment().GetId()
+	api := runwayv1.NewDeploymentsClient(b.as(deployer))
+	calls := map[string]func(string) error{
+		"get": func(id string) error {
+			_, err := api.GetDeployment(testContext(t), &runwayv1.GetDeploymentRequest{Id: id})
+			return err
+		},
+		"cancel": func(id string) error {
+			_, err := api.CancelDeployment(testContext(t), &runwayv1.CancelDeploymentRequest{Id: id})
+			return err
+		},
+		"watch": func(id string) error {
+			stream, err := api.WatchDeployment(testContext(t), &runwayv1.WatchDeploymentRequest{Id: id})
+			if err != nil {
+				return err
+			}
+			_, err = stream.Recv()
+			return err
+		},
+	}
+	for name, call := range calls {
+		denied, missing := call(foreign), call("d-missing")
+		wantCode(t, denied, code.DeploymentNotFound)
+		if strings.ReplaceAll(denied.Error(), foreign, "d-missing") != missing.Error() {
+			t.Errorf("%s: foreign %v, missing %v", name, denied, missing)
+		}
+	}
+}
+
+func TestServices_AuditorReadsNoValues(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	with := spec()
+	with.Env = map[string]string{"KEY": "value-of-key"}
+	_, err := runwayv1.NewServicesClient(b.as(admin)).Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: with})
+	if err != nil {
+		t.Fatal(err)
+	}
+	auditing := runwayv1.NewServicesClient(b.as(auditor))
+	service, err := auditing.GetService(testContext(t), &runwayv1.GetServiceRequest{Workload: key("own", "web")})
+	if err != nil || strings.Contains(service.String(), "value-of-key") {
+		t.Errorf("GetService = %v, %v", service, err)
+	}
+	revisions, err := auditing.ListRevisions(testContext(t), &runwayv1.ListRevisionsRequest{Workload: key("own", "web")})
+	if err != nil || strings.Contains(revisions.String(), "value-of-key") || !strings.Contains(revisions.String(), "KEY") {
+		t.Errorf("ListRevisions = %v, %v", revisions, err)
+	}
+	if got := b.state.View().Revision("own/web/production", 1).GetSpec().GetEnv()["KEY"]; got != "value-of-key" {
+		t.Errorf("redaction changed the state: %q", got)
+	}
+}
+
+func TestScale(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy("own", "web") // 1 to 10
+	services := runwayv1.NewServicesClient(b.as(deployer))
+	answer, err := services.Scale(testContext(t), &runwayv1.ScaleRequest{Workload: key("own", "web"), Count: 6})
+	if err != nil || answer.GetBefore() != 1 || answer.GetWanted().GetCount() != 6 || answer.GetWanted().GetWriter() != "role_deployer" {
+		t.Errorf("Scale = %v, %v", answer, err)
+	}
+	for _, tt := range []struct {
+		request *runwayv1.ScaleRequest
+		want    code.Code
+	}{
+		{&runwayv1.ScaleRequest{Workload: key("own", "web"), Count: 11}, code.ScaleOutOfBounds},
+		{&runwayv1.ScaleRequest{Workload: key("own", "web"), Count: 0}, code.ScaleOutOfBounds},
+		{&runwayv1.ScaleRequest{Workload: key("own", "web"), Count: 2, Region: "mars"}, code.SpecInvalid},
+		{&runwayv1.ScaleRequest{Workload: key("own", "nobody"), Count: 2}, code.ServiceNotFound},
+	} {
+		_, err := services.Scale(testContext(t), tt.request)
+		wantCode(t, err, tt.want)
+	}
+}
+
+func TestRestartAndDelete(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	services := runwayv1.NewServicesClient(b.as(spaceAdmin))
+	_, err := services.Restart(testContext(t), &runwayv1.RestartRequest{Workload: key("own", "web")})
+	wantCode(t, err, code.ServiceNotFound)
+	made := b.deploy("own", "web")
+	_, err = services.Restart(testContext(t), &runwayv1.RestartRequest{Workload: key("own", "web")})
+	wantCode(t, err, code.NothingDeployed)
+	b.succeed(made.GetDeployment())
+	again, err := services.Restart(testContext(t), &runwayv1.RestartRequest{Workload: key("own", "web")})
+	if err != nil || !again.GetDeployment().GetSpec().GetRestart() || again.GetRevision().GetNumber() != 1 {
+		t.Errorf("Restart = %v, %v", again, err)
+	}
+	if _, err := services.DeleteService(testContext(t), &runwayv1.DeleteServiceRequest{Workload: key("own", "web")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = services.Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()})
+	wantCode(t, err, code.ServiceDeleting)
+}
+
+// succeed ends a deployment as its controller would.
+func (b *bench) succeed(d *runwayv1.Deployment) {
+	b.t.Helper()
+	b.state.Must(b.t, &runwayv1.SetDeploymentStatus{
+		Deployment: d.GetId(), ModifiedIndex: b.state.View().Deployment(d.GetId()).GetMeta().GetModifiedIndex(),
+		Status: &runwayv1.DeploymentStatus{Phase: runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED},
+	})
+}
+
+func TestWatchDeployment_UntilItEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1"))
+	d := b.deploy("own", "web").GetDeployment()
+	stream, err := runwayv1.NewDeploymentsClient(b.as(viewer)).WatchDeployment(testContext(t), &runwayv1.WatchDeploymentRequest{Id: d.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := stream.Recv()
+	if err != nil || first.GetDeployment().GetId() != d.GetId() || len(first.GetReplicas()) != 0 {
+		t.Fatalf("first = %v, %v", first, err)
+	}
+	b.state.Must(t, &runwayv1.PutSpace{Name: "unrelated", Create: true}, coordinatortest.RegisterNode("n2"))
+	r := coordinatortest.Replica("r1", "web", 1, "n1", 20000)
+	r.Workload, r.Deployment = key("own", "web"), d.GetId()
+	b.state.Must(t, coordinatortest.Assign(r))
+	next, err := stream.Recv()
+	if err != nil || len(next.GetReplicas()) != 1 || next.GetReplicas()[0].GetNodeName() != "n1" || next.GetIndex() <= first.GetIndex() {
+		t.Fatalf("next = %v, %v", next, err)
+	}
+	b.succeed(d)
+	last, err := stream.Recv()
+	if err != nil || last.GetDeployment().GetStatus().GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
+		t.Fatalf("last = %v, %v", last, err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("end = %v", err)
+	}
+}
+
+func TestEvents_OfOthersDoNotExist(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1"))
+	b.deploy("own", "web")
+	b.deploy("foreign", "web")
+	kinds := func(role runwayv1.Role) (own, foreign, cluster int) {
+		stream, err := runwayv1.NewEventsClient(b.as(role)).ListEvents(testContext(t), &runwayv1.ListEventsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range answer.GetEvents() {
+			switch e.GetWorkload().GetSpace() {
+			case "own":
+				own++
+			case "foreign":
+				foreign++
+			case "":
+				cluster++
+			}
+		}
+		return own, foreign, cluster
+	}
+	if own, foreign, cluster := kinds(viewer); own == 0 || foreign+cluster != 0 {
+		t.Errorf("viewer sees %d own, %d foreign, %d cluster events", own, foreign, cluster)
+	}
+	if own, foreign, cluster := kinds(operator); own == 0 || foreign == 0 || cluster == 0 {
+		t.Errorf("operator sees %d own, %d foreign, %d cluster events", own, foreign, cluster)
+	}
+}
+
+func TestEvents_Follow(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	stream, err := runwayv1.NewEventsClient(b.as(viewer)).ListEvents(testContext(t), &runwayv1.ListEventsRequest{
+		Workload: &runwayv1.WorkloadKey{Space: "own", Service: "web"}, Follow: true, Limit: 5,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, err := stream.Recv(); err != nil || len(first.GetEvents()) != 0 {
+		t.Fatalf("first = %v, %v", first, err)
+	}
+	b.deploy("own", "other")
+	b.deploy("foreign", "web")
+	b.deploy("own", "web")
+	next, err := stream.Recv()
+	if err != nil || len(next.GetEvents()) != 1 || next.GetEvents()[0].GetWorkload().GetService() != "web" {
+		t.Errorf("next = %v, %v", next, err)
+	}
+}
+
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1"), coordinatortest.RegisterIngress("i1"))
+	d := b.deploy("own", "web").GetDeployment()
+	why := func() *runwayv1.WhyResponse {
+		t.Helper()
+		answer, err := runwayv1.NewServicesClient(b.as(viewer)).Why(testContext(t), &runwayv1.WhyRequest{Workload: key("own", "web")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	if got := why(); !strings.HasPrefix(got.GetSummary(), "deployment of revision 1 is under way") || len(got.GetCauses()) != 0 {
+		t.Errorf("under way: %v", got)
+	}
+	r := coordinatortest.Replica("r1", "web", 1, "n1", 20000)
+	r.Workload, r.Deployment = key("own", "web"), d.GetId()
+	b.state.Must(t, coordinatortest.Assign(r), &runwayv1.ReportReplicas{Reports: []*runwayv1.NodeReport{{
+		Node: "n1", Replica: "r1", NodeEpoch: 1, Status: &runwayv1.ReplicaStatus{
+			Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_STARTING,
+			Cause: &runwayv1.Cause{Code: string(code.ProbeFailed), Summary: "GET /healthz 500", Evidence: []string{"500 no database"}},
+		},
+	}}})
+	if got := why(); got.GetCauses()[0].GetCode() != string(code.ProbeFailed) || got.GetCauses()[0].GetEvidence()[0] != "500 no database" ||
+		!strings.HasPrefix(got.GetSummary(), "RW-1203 GET /healthz 500") {
+		t.Errorf("failing probe: %v", got)
+	}
+	b.state.Must(t, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_SUSPECT}, &runwayv1.SetIngressPhase{Ingress: "i1", Phase: runwayv1.IngressPhase_INGRESS_PHASE_LOST})
+	var codesSeen []string
+	for _, cause := range why().GetCauses() {
+		codesSeen = append(codesSeen, cause.GetCode())
+	}
+	if got := sprint(codesSeen); got != "[RW-1203 RW-5003 RW-4002]" {
+		t.Errorf("chain = %s", got)
+	}
+	b.state.Must(t, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_READY}, coordinatortest.RegisterIngress("i1"),
+		coordinatortest.Report("n1", "r1", runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING), &runwayv1.ConfirmRoutes{Serving: []string{"r1"}})
+	b.succeed(d)
+	if got := why(); got.GetSummary() != "healthy: 1 of 1 replicas ready, 1 serving" {
+		t.Errorf("healthy: %v", got)
+	}
+}
+
+func TestSpaces_DeleteWithServices(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	spaces := runwayv1.NewSpacesClient(b.as(admin))
+	_, err := spaces.CreateSpace(testContext(t), &runwayv1.CreateSpaceRequest{Name: "Own"})
+	wantCode(t, err, code.NameInvalid)
+	_, err = spaces.CreateSpace(testContext(t), &runwayv1.CreateSpaceRequest{Name: "own"})
+	wantCode(t, err, code.SpaceExists)
+	b.deploy("own", "web")
+	_, err = spaces.DeleteSpace(testContext(t), &runwayv1.DeleteSpaceRequest{Name: "own"})
+	wantCode(t, err, code.SpaceNotEmpty)
+	if _, err := spaces.DeleteSpace(testContext(t), &runwayv1.DeleteSpaceRequest{Name: "own", WithServices: true}); err != nil {
+		t.Fatal(err)
+	}
+	if view := b.state.View(); !view.Space("own").GetSpec().GetDelete() || !view.Workload("own/web/production").GetDelete() {
+		t.Error("space and service are not being deleted")
+	}
+}
+
+func TestNodes_CountsReservations(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1"))
+	b.deploy("own", "web")
+	r := coordinatortest.Replica("r1", "web", 1, "n1", 20000)
+	r.Workload = key("own", "web")
+	b.state.Must(t, coordinatortest.Assign(r))
+	answer, err := runwayv1.NewNodesClient(b.as(operator)).ListNodes(testContext(t), &runwayv1.ListNodesRequest{})
+	if err != nil || len(answer.GetNodes()) != 1 {
+		t.Fatalf("ListNodes = %v, %v", answer, err)
+	}
+	if n := answer.GetNodes()[0]; n.GetReplicas() != 1 || n.GetReservedMemoryBytes() != 128<<20 || n.GetReservedCpuMilli() != 100 {
+		t.Errorf("node = %v", n)
+	}
+}
+
+func TestInternal_ShowsNothingButARequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.images = func(context.Context, string) (string, error) { panic("secret of the process") }
+	_, err := runwayv1.NewServicesClient(b.as(admin)).Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()})
+	if status.Code(err) != codes.Internal || strings.Contains(sprint(err, client.CauseOf(err)), "secret") {
+		t.Errorf("Deploy = %v", err)
+	}
+	wantCode(t, err, code.Internal)
+	if !strings.Contains(b.log.String(), "secret of the process") {
+		t.Error("the defect was not logged")
+	}
+	b.images = func(context.Context, string) (string, error) { return "", errors.New("plain secret") }
+	_, err = runwayv1.NewServicesClient(b.as(admin)).Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()})
+	if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
+		t.Errorf("Deploy = %v", err)
+	}
+}
+
+func TestLogs_MergesReplicas(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("node-1"))
+	b.deploy("own", "web")
+	for i := range 2 {
+		r := coordinatortest.Replica(fmt.Sprintf("r%d", i), "web", 1, "node-1", uint32(20000+i))
+		r.Workload = key("own", "web")
+		b.state.Must(t, coordinatortest.Assign(r))
+	}
+	agent := b.agent()
+	stream, err := runwayv1.NewServicesClient(b.as(viewer)).Logs(testContext(t), &runwayv1.LogsRequest{Workload: key("own", "web")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for {
+		message, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil || message.GetProblem() != "" {
+			t.Fatalf("Recv = %v, %v", message, err)
+		}
+		for _, line := range message.GetLines() {
+			got[line.GetReplica()+" "+line.GetText()]++
+		}
+	}
+	if want := "map[r0 line 0:1 r0 line 1:1 r1 line 0:1 r1 line 1:1]"; sprint(got) != want {
+		t.Errorf("lines %v, want %v", got, want)
+	}
+	if err := agent(); err != nil {
+		t.Error(err)
+	}
+}
+
+// agent connects node-1 and answers every log request with two lines until the
+// returned function is called.
+func (b *bench) agent() (stop func() error) {
+	b.t.Helper()
+	conn := b.as(node)
+	ctx, cancel := context.WithCancel(context.Background())
+	b.t.Cleanup(cancel)
+	session, err := runwayv1.NewAgentSessionClient(conn).Connect(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	hello := &runwayv1.AgentHello{Name: "node-1", Facts: coordinatortest.NodeFacts()}
+	if err := session.Send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Hello{Hello: hello}}); err != nil {
+		b.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			message, err := session.Recv()
+			if err == nil && message.GetOpenLogs() != nil {
+				err = upload(ctx, conn, message.GetOpenLogs())
+			}
+			if ctx.Err() != nil {
+				ended <- nil
+				return
+			}
+			if err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	eventually(b.t, "agent session", func() bool { return b.dispatch.Connected("node-1") })
+	return func() error { cancel(); return <-ended }
+}
+
+func upload(ctx context.Context, conn *client.Conn, request *runwayv1.OpenLogs) error {
+	stream, err := runwayv1.NewAgentSessionClient(conn).UploadLogs(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range 2 {
+		err := stream.Send(&runwayv1.LogUpload{Stream: request.GetStream(), Lines: []*runwayv1.LogLine{{Text: fmt.Sprintf("line %d", i)}}})
+		if err != nil {
+			return err
+		}
+	}
+	_, err = stream.CloseAndRecv()
+	return err
+}
+
+func TestLogs_SaysWhatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1"))
+	b.deploy("own", "web")
+	logs := func(request *runwayv1.LogsRequest) (*runwayv1.LogsResponse, error) {
+		stream, err := runwayv1.NewServicesClient(b.as(viewer)).Logs(testContext(t), request)
+		if err != nil {
+			return nil, err
+		}
+		return stream.Recv()
+	}
+	_, err := logs(&runwayv1.LogsRequest{Workload: key("own", "web")})
+	wantCode(t, err, code.LogsUnavailable)
+	r := coordinatortest.Replica("r1", "web", 1, "n1", 20000)
+	r.Workload = key("own", "web")
+	b.state.Must(t, coordinatortest.Assign(r))
+	answer, err := logs(&runwayv1.LogsRequest{Workload: key("own", "web")})
+	if err != nil || !strings.Contains(answer.GetProblem(), "the node is not connected") {
+		t.Errorf("node without a session: %v, %v", answer, err)
+	}
+	b.deploy("foreign", "web")
+	_, err = logs(&runwayv1.LogsRequest{Workload: key("own", "web"), Replica: "r9"})
+	wantCode(t, err, code.ReplicaNotFound)
+	// A replica of another space is not found under a service of one's own.
+	other := coordinatortest.Replica("r2", "web", 1, "n1", 20001)
+	other.Workload = key("foreign", "web")
+	b.state.Must(t, coordinatortest.Assign(other))
+	_, err = logs(&runwayv1.LogsRequest{Workload: key("own", "web"), Replica: "r2"})
+	wantCode(t, err, code.ReplicaNotFound)
+}
+
+func TestServices_KeysAreNotConfused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy("own", "web")
+	// "own/web" + "production" and "own" + "web/production" are not the same key.
+	for _, k := range []*runwayv1.WorkloadKey{
+		{Space: "own", Service: "web/production"}, {Space: "own", Service: "", Environment: "web/production"},
+	} {
+		_, err := runwayv1.NewServicesClient(b.as(admin)).GetService(testContext(t), &runwayv1.GetServiceRequest{Workload: k})
+		wantCode(t, err, code.ServiceNotFound)
+	}
+}
