@@ -28,7 +28,7 @@ func (w *world) node(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node")
 }
 func (w *world) replica(t *rapid.T) string {
-	return fmt.Sprintf("r%d", rapid.IntRange(0, 12).Draw(t, "replica"))
+	return fmt.Sprintf("r%d", rapid.IntRange(0, 7).Draw(t, "replica"))
 }
 func (w *world) deployment(t *rapid.T) string {
 	return fmt.Sprintf("d%d", rapid.IntRange(0, max(w.counter, 1)).Draw(t, "deployment"))
@@ -44,29 +44,51 @@ func (w *world) do(t *rapid.T, payload proto.Message) {
 func (w *world) deploy(t *rapid.T) {
 	w.counter++
 	spec := Spec()
-	spec.Resources.CpuRequestMilli = rapid.Int64Range(0, 2500).Draw(t, "cpu")
+	spec.Resources.CpuRequestMilli = rapid.Int64Range(0, 3000).Draw(t, "cpu")
 	spec.ContainerPort = rapid.SampledFrom([]uint32{0, 8080}).Draw(t, "port")
 	c := Deploy(fmt.Sprintf("d%d", w.counter), w.service(t), spec, rapid.Uint32Range(0, 4).Draw(t, "wanted"))
-	if rapid.Bool().Draw(t, "restart") {
+	if seldom(t) {
 		c.Spec, c.Restart = nil, true
 	}
 	w.do(t, c)
 }
 
+// seldom is true in one of five draws: most commands are to have an effect.
+func seldom(t *rapid.T) bool { return rapid.IntRange(0, 4).Draw(t, "seldom") == 4 }
+
+// epochOf is mostly the present epoch of a node.
+func (w *world) epochOf(t *rapid.T, node string) uint64 {
+	if seldom(t) {
+		return rapid.Uint64Range(0, 3).Draw(t, "epoch")
+	}
+	return w.View().Node(node).GetStatus().GetEpoch()
+}
+
 func (w *world) assign(t *rapid.T) {
 	var replicas []*runwayv1.Replica
 	for range rapid.IntRange(1, 4).Draw(t, "replicas") {
-		port := rapid.SampledFrom([]uint32{0, 20000, 20001, 20002, 1}).Draw(t, "port")
-		r := Replica(w.replica(t), w.service(t), rapid.Uint64Range(1, 4).Draw(t, "revision"), w.node(t), port)
-		r.Plan.NodeEpoch = rapid.Uint64Range(1, 3).Draw(t, "epoch")
+		service, node := w.service(t), w.node(t)
+		port := rapid.Uint32Range(19999, 20003).Draw(t, "port")
+		latest := w.View().Workload(ID(service)).GetLatestRevision()
+		revision := rapid.Uint64Range(min(1, latest), latest).Draw(t, "revision")
+		if w.View().Revision(ID(service), revision).GetSpec().GetContainerPort() == 0 && !seldom(t) {
+			port = 0
+		}
+		r := Replica(w.replica(t), service, revision, node, port)
+		r.Plan.NodeEpoch = w.epochOf(t, node)
 		replicas = append(replicas, r)
 	}
 	w.do(t, Assign(replicas...))
 }
 
 func (w *world) report(t *rapid.T) {
-	r := Report(w.node(t), w.replica(t), runwayv1.ReplicaPhase(rapid.Int32Range(0, 8).Draw(t, "phase")))
-	r.Reports[0].NodeEpoch = rapid.Uint64Range(1, 3).Draw(t, "epoch")
+	id := w.replica(t)
+	node := w.View().Replica(id).GetPlan().GetNode()
+	if node == "" || seldom(t) {
+		node = w.node(t)
+	}
+	r := Report(node, id, runwayv1.ReplicaPhase(rapid.Int32Range(0, 8).Draw(t, "phase")))
+	r.Reports[0].NodeEpoch = w.epochOf(t, node)
 	r.Reports[0].Status.Attempt = rapid.Uint32Range(0, 2).Draw(t, "attempt")
 	w.do(t, r)
 }
@@ -97,10 +119,18 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"phase": func(t *rapid.T) {
 			w.do(t, phase(w.node(t), runwayv1.NodePhase(rapid.Int32Range(0, 4).Draw(t, "phase"))))
 		},
-		"remove": func(t *rapid.T) { w.do(t, &runwayv1.RemoveNode{Node: w.node(t)}) },
+		"remove": func(t *rapid.T) {
+			if seldom(t) {
+				w.do(t, &runwayv1.RemoveNode{Node: w.node(t)})
+			}
+		},
 		"purge":  func(t *rapid.T) { w.do(t, &runwayv1.PurgeReplicas{Replicas: []string{w.replica(t)}}) },
 		"cancel": func(t *rapid.T) { w.do(t, &runwayv1.CancelDeployment{Deployment: w.deployment(t)}) },
-		"delete": func(t *rapid.T) { w.do(t, &runwayv1.DeleteWorkload{Workload: Key(w.service(t))}) },
+		"delete": func(t *rapid.T) {
+			if seldom(t) {
+				w.do(t, &runwayv1.DeleteWorkload{Workload: Key(w.service(t))})
+			}
+		},
 		"forget": func(t *rapid.T) { w.do(t, &runwayv1.PurgeWorkload{Workload: Key(w.service(t))}) },
 		"scale":  func(t *rapid.T) { w.do(t, &runwayv1.SetWanted{Workload: Key(w.service(t)), Region: Region, Count: 2}) },
 		"":       w.check,
