@@ -128,6 +128,12 @@ func submit(ctx context.Context, c *clients, request *runwayv1.DeployRequest) (r
 			break
 		}
 	}
+	if err != nil && ctx.Err() != nil {
+		return nil, &failure{
+			exit: exitInterrupted, code: code.Interrupted, summary: "interrupted before the coordinator answered",
+			fix: "see whether it began: runwayctl deployments list " + request.GetWorkload().GetService(),
+		}
+	}
 	return reply, err
 }
 

@@ -171,6 +171,16 @@ func TestDeploy_GoesOnAfterAnInterrupt(t *testing.T) {
 	}
 }
 
+// Whether a deployment began is not known when the answer was not waited for.
+func TestDeploy_InterruptedBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := deployRun(t)
+	r.ctx = ctx
+	r.golden(t, "deploy_interrupted_early")
+}
+
 func TestDeploy_GoesOnAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	withArgs(held(t), "--timeout 300ms").golden(t, "deploy_timeout")

@@ -77,7 +77,8 @@ func (a *app) printEvent(e *runwayv1.Event) error {
 	if e.GetCode() != "" {
 		message = e.GetCode() + " " + message
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s  %-22s  %-24s  %s\n", stamp(e.GetAt()), e.GetKind(), a.subject(e), oneLine(message))
+	line := fmt.Sprintf("%s  %-22s  %-24s  %s", stamp(e.GetAt()), e.GetKind(), a.subject(e), oneLine(message))
+	_, err := fmt.Fprintln(a.Stdout, strings.TrimRight(line, " "))
 	return err
 }
 

@@ -42,7 +42,7 @@ func (a *app) pushArchive(ctx context.Context, c *clients, steps *progress, kind
 	if err := upload(ctx, steps, archive, target); err != nil {
 		return "", pushFailure(ctx, file, info.GetRegistry(), err)
 	}
-	steps.step("image pushed as %s in %s", target.Name(), a.Now().Sub(started).Round(10*time.Millisecond))
+	steps.step("image pushed as %s in %s", shortImage(&runwayv1.Image{Resolved: target.Name()}), a.Now().Sub(started).Round(10*time.Millisecond))
 	return target.Name(), nil
 }
 
@@ -82,15 +82,18 @@ func upload(ctx context.Context, steps *progress, archive *archive, target name.
 		}
 		done <- remote.Write(target, archive.image, options...)
 	}()
-	shown := -1
+	shown, every := -1, pushStep
+	if steps.a.StderrTerminal {
+		every = 1
+	}
 	for {
 		select {
 		case u, open := <-updates:
 			if !open {
 				return <-done
 			}
-			if percent := percentOf(u); percent/pushStep > shown {
-				shown = percent / pushStep
+			if percent := percentOf(u); percent/every > shown {
+				shown = percent / every
 				steps.now("image is being pushed: %d%% of %s", percent, size(u.Total))
 			}
 		case err := <-done:
@@ -99,8 +102,8 @@ func upload(ctx context.Context, steps *progress, archive *archive, target name.
 	}
 }
 
-// pushStep is how many percent are one line of progress.
-const pushStep = 10
+// pushStep is how many percent are one line of progress where lines stay.
+const pushStep = 50
 
 func percentOf(u v1.Update) int {
 	if u.Total <= 0 {

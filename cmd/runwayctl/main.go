@@ -5,11 +5,11 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/runway-platform/runway/cli"
+	"github.com/runway-platform/runway/cli/config"
 	"github.com/runway-platform/runway/coordinator/client"
 	"golang.org/x/term"
 )
@@ -38,9 +38,9 @@ func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // userConfig is empty for an account without a home.
 func userConfig() string {
-	folder, err := os.UserConfigDir()
+	path, err := config.DefaultPath()
 	if err != nil {
 		return ""
 	}
-	return filepath.Join(folder, "runway", "runwayctl.yml")
+	return path
 }
