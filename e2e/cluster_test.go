@@ -86,14 +86,15 @@ func (c *cluster) startCoordinator() {
 	h := c.host("c1", 10)
 	address := h.at(apiPort)
 	c.coordinator = c.start("coordinator", h, "coordinator", map[string]any{
-		"data-dir":         filepath.Join(c.dir, "coordinator"),
-		"listen":           address,
-		"metrics":          h.at(metricsPort),
-		"domain":           domain,
-		"registry":         c.registryAddress(),
-		"bootstrap":        true,
-		"admin-token-file": filepath.Join(c.dir, "admin.token"),
-		"ca-file":          filepath.Join(c.dir, "ca.crt"),
+		"data-dir":              filepath.Join(c.dir, "coordinator"),
+		"listen":                address,
+		"metrics":               h.at(metricsPort),
+		"domain":                domain,
+		"registry":              c.registryAddress(),
+		"plain-http-registries": []string{c.registryAddress()},
+		"bootstrap":             true,
+		"admin-token-file":      filepath.Join(c.dir, "admin.token"),
+		"ca-file":               filepath.Join(c.dir, "ca.crt"),
 	})
 	c.config = filepath.Join(c.dir, "runwayctl.yml")
 	c.writeYAML(c.config, 0o600, map[string]any{

@@ -12,7 +12,7 @@ import (
 
 // replicaRow is what `runwayctl ps -o json` says of one replica, as far as tests ask.
 type replicaRow struct {
-	NodeName string `json:"nodeName"`
+	NodeName string `json:"node_name"`
 	Replica  struct {
 		ID     string `json:"id"`
 		Status struct {

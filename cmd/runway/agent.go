@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -90,5 +91,7 @@ func removeAgent(ctx context.Context, s nodeSettings) error {
 	if err != nil {
 		return errors.Join(append(problems, err)...)
 	}
-	return errors.Join(append(problems, network.Teardown(ctx))...)
+	problems = append(problems, network.Teardown(ctx))
+	_ = os.Remove(runDir) // stays while another node of the machine uses it
+	return errors.Join(problems...)
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/runway-platform/runway/coordinator/client"
 )
 
+// runDir keeps what ends with a reboot; it is on a tmpfs.
+const runDir = "/run/runway"
+
 // nodeSettings are the flags of an agent.
 type nodeSettings struct {
 	member     member
@@ -67,7 +70,7 @@ func (s *nodeSettings) newNetwork(log *slog.Logger) (*network.Network, error) {
 		FirstPort: s.agent.PortFirst,
 		LastPort:  s.agent.PortLast,
 		StateDir:  filepath.Join(s.member.dataDir, "network"),
-		RunDir:    filepath.Join("/run/runway", s.instance),
+		RunDir:    filepath.Join(runDir, s.instance),
 	}
 	var err error
 	if config.Subnet, err = netip.ParsePrefix(s.agent.Subnet); err != nil {
