@@ -230,6 +230,34 @@ func TestTokens_LiveAndDie(t *testing.T) {
 	wantCode(t, err, code.Unauthenticated)
 }
 
+func TestTokens_RevocationEndsOpenStreams(t *testing.T) {
+	t.Parallel()
+	for name, expires := range map[string]time.Time{"revoked": {}, "expired": time.Now().Add(2 * time.Second)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			secret := b.token(viewer, expires, "own")
+			id := b.state.View().TokenByHash(identity.Hash(secret)).GetId()
+			stream, err := runwayv1.NewEventsClient(b.connect(client.Config{Token: secret})).ListEvents(testContext(t), &runwayv1.ListEventsRequest{Follow: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Recv(); err != nil {
+				t.Fatal(err)
+			}
+			if expires.IsZero() {
+				b.state.Must(t, &runwayv1.RevokeToken{Token: id})
+			}
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			if status.Code(err) != codes.Unauthenticated {
+				t.Errorf("stream ended with %v", err)
+			}
+		})
+	}
+}
+
 func TestTokens_NobodyGivesMoreThanItHolds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

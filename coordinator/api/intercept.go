@@ -42,7 +42,9 @@ func (a *API) stream(service any, stream grpc.ServerStream, info *grpc.StreamSer
 	if err := a.admit(stream.Context(), c); err != nil {
 		return err
 	}
-	return next(service, &scopedStream{ServerStream: stream, ctx: caller.With(stream.Context(), c.who), call: c})
+	ctx, release := a.whileValid(stream.Context(), c.who)
+	defer release()
+	return next(service, &scopedStream{ServerStream: stream, ctx: caller.With(ctx, c.who), call: c})
 }
 
 func newCall(method string) *call {
