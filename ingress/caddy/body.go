@@ -10,30 +10,38 @@ import (
 // errBodyTooLarge ends the reading of a body beyond its limit.
 var errBodyTooLarge = errors.New("request body is larger than the limit of the service")
 
-// limitedBody reads no more than the limit and tells of every read, so that the
-// wait for an answer is counted from the last byte that was sent.
-type limitedBody struct {
+// requestBody watches a body while it is sent to a replica: it stops at the
+// limit, tells of every read, so that the wait for an answer is counted from the
+// last byte that was sent, and knows whether the end was reached.
+type requestBody struct {
 	io.ReadCloser
 	limited bool
 	left    int64
 	over    atomic.Bool
+	ended   atomic.Bool
 	onRead  atomic.Pointer[func()]
 }
 
-// limitBody puts a limitedBody in front of the request's body, or returns nil
-// when there is none. A limit of 0 is no limit.
-func limitBody(r *http.Request, limit int64) *limitedBody {
+// watchBody puts a requestBody in front of the request's body, or returns nil
+// when there is none.
+func watchBody(r *http.Request) *requestBody {
 	if r.Body == nil || r.ContentLength == 0 {
 		return nil
 	}
-	b := &limitedBody{ReadCloser: r.Body, limited: limit > 0, left: limit}
+	b := &requestBody{ReadCloser: r.Body}
 	r.Body = b
 	return b
 }
 
+// limit bounds what can be read; 0 is no limit. It is set before the first read.
+func (b *requestBody) limit(bytes int64) { b.limited, b.left = bytes > 0, bytes }
+
 // Read reads from the body; one byte more than the limit is an error.
-func (b *limitedBody) Read(p []byte) (int, error) {
+func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF { //nolint:errorlint // readers return it as it is
+		b.ended.Store(true)
+	}
 	if onRead := b.onRead.Load(); onRead != nil {
 		(*onRead)()
 	}
@@ -47,6 +55,3 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// exceeded tells that the limit was met.
-func (b *limitedBody) exceeded() bool { return b.over.Load() }

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,8 @@ type fixture struct {
 	stats                 *stats.Recorder
 	ca                    *testCA
 	client                *http.Client
+
+	names atomic.Uint64
 
 	mu         sync.Mutex
 	generation uint64
@@ -151,9 +154,10 @@ func (f *fixture) newClient() *http.Client {
 func (f *fixture) route(t *testing.T, change func(*route.Workload), upstreams ...string) string {
 	t.Helper()
 	service := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", "=", "-", ",", "-", "#", "-", " ", "-").Replace(t.Name()))
-	if len(service) > 50 {
-		service = service[:30] + service[len(service)-20:]
+	if len(service) > 40 {
+		service = service[:20] + service[len(service)-20:]
 	}
+	service += "-" + strconv.FormatUint(f.names.Add(1), 10) // also when a test is repeated
 	w := route.Workload{
 		Key:            route.Key{Space: "default", Service: service, Environment: "production"},
 		Hosts:          []string{service + ".example.com"},

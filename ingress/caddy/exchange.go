@@ -48,7 +48,7 @@ type exchange struct {
 	status   int
 	revision uint64
 	upstream *reverseproxy.Upstream
-	body     *limitedBody
+	body     *requestBody
 
 	protocol route.Protocol
 	timeout  time.Duration
@@ -61,6 +61,7 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		request:               r,
 		start:                 time.Now(),
+		body:                  watchBody(r),
 	}
 	x.id = identify(r)
 	caddyhttp.SetVar(r.Context(), exchangeVar, x) // for the transport
@@ -76,8 +77,8 @@ func (x *exchange) use(r *http.Request, lease route.Lease) (done func()) {
 	x.stream = isUpgrade(r) || x.protocol == route.H2C && isGRPC(r)
 	x.upstream = &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: lease.Target.Dial}
 	x.cancel = nil
-	if x.body == nil {
-		x.body = limitBody(r, x.bodyLimit(lease.Route))
+	if x.body != nil {
+		x.body.limit(x.bodyLimit(lease.Route))
 	}
 	restore := x.relaxStall(r)
 	return func() {
@@ -124,7 +125,7 @@ func (x *exchange) counted(o outcome) int {
 // failure says how an error of the reverse proxy is answered.
 func (x *exchange) failure(err error) (status int, c code.Code) {
 	switch {
-	case x.body != nil && x.body.exceeded():
+	case x.body != nil && x.body.over.Load():
 		return http.StatusRequestEntityTooLarge, code.BodyTooLarge
 	case errors.Is(err, errTimeout):
 		return http.StatusGatewayTimeout, code.UpstreamTimeout
@@ -145,8 +146,21 @@ func (x *exchange) WriteHeader(status int) {
 		if x.revision > 0 {
 			h[revisionHeader] = []string{strconv.FormatUint(x.revision, 10)}
 		}
+		if x.unfinished() {
+			h["Connection"] = []string{"close"}
+		}
 	}
 	x.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// unfinished tells that nobody knows where the request ends and the next one on
+// the connection begins: its body was not read to a proper end, or what follows
+// was meant for a tunnel. With full duplex the server itself does not look.
+func (x *exchange) unfinished() bool {
+	if x.request.ProtoMajor != 1 {
+		return false
+	}
+	return x.request.Method == http.MethodConnect || x.body != nil && !x.body.ended.Load()
 }
 
 // Write writes a part of the body, after headers with status 200 if there were none.
