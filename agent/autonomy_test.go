@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -233,6 +234,33 @@ func TestLogs_TailIsInTheCauseAndLeftoversAreSwept(t *testing.T) {
 		r.until("forgotten", time.Second, func() bool { _, known := r.reporter.attempt("a"); return !known })
 		if names, err := r.deps.Logs.Containers(); err != nil || len(names) != 1 {
 			t.Errorf("logs left: %v, %v: want only those of before the set was known", names, err)
+		}
+	})
+}
+
+func TestB1_LogsGoOnAfterARestartAndLateLinesAreMarked(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001))
+		r.untilReady("a")
+		r.writes("a-0", "before\n")
+		time.Sleep(time.Second)
+		r.kill()
+		r.writes("a-0", "during\n")
+		r.boot()
+		time.Sleep(time.Second)
+		r.writes("a-0", "after\n")
+		time.Sleep(time.Second)
+		lines, err := r.deps.Logs.Tail("a-0", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, line := range lines {
+			got = append(got, fmt.Sprintf("%s %t", line.Text, line.Late))
+		}
+		if diff := cmp.Diff([]string{"before false", "during true", "after false"}, got); diff != "" {
+			t.Errorf("lines and whether they are late (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func (r *replica) proveReady(now time.Time) (action, bool) {
 	}
 	deadline := r.seen.container.StartedAt.Add(r.probeBudget())
 	if r.seen.readiness.Ready {
-		return waitUntil(r.past.FirstSeen.Add(startBudget)), true // it passes; its node port is not published yet
+		return action{}, true // it passes; the worker is publishing its node port
 	}
 	if now.Before(deadline) {
 		return waitUntil(deadline), true

@@ -15,6 +15,8 @@ const (
 	decisions = 3
 	// saveEvery bounds how often histories are written.
 	saveEvery = 50 * time.Millisecond
+	// neverSooner is the least time between two rounds that nothing but time asked for.
+	neverSooner = 2 * time.Millisecond
 	// neverLater is when a round happens although nothing is due.
 	neverLater = time.Minute
 )
@@ -81,7 +83,7 @@ func (w *worker) Run(ctx context.Context) error {
 		case <-w.inbox.wake:
 		case <-timer.C:
 		}
-		timer.Reset(time.Until(w.round(ctx, time.Now())))
+		timer.Reset(max(neverSooner, time.Until(w.round(ctx, time.Now()))))
 	}
 }
 

@@ -78,6 +78,17 @@ func (w *worker) absorbSighting(s sighting, now time.Time) {
 			continue
 		}
 		w.tell(r, r.observe(containers[id], places[id]))
+		w.followLogs(r)
+	}
+}
+
+// followLogs goes on with the output of a process that an earlier life of the agent started.
+func (w *worker) followLogs(r *replica) {
+	if !r.running() {
+		return
+	}
+	if err := w.deps.Logs.Follow(string(r.seen.container.ID)); err != nil {
+		w.log.Warn("logs cannot be followed", "replica_id", r.id, "err", err)
 	}
 }
 

@@ -28,6 +28,10 @@ const (
 	DefaultBacklogBytes = 64 << 20
 	// pollInterval is the time from a write to its line in a segment; a person who follows a log does not see it.
 	pollInterval = 100 * time.Millisecond
+	// A spool that did not grow for quietAfter is looked at only every quietRounds polls: most replicas write little, and looking
+	// at hundreds of them ten times a second is what an idle node would mostly do.
+	quietAfter  = 10 * time.Second
+	quietRounds = 5
 	// roundBytes is read from one spool per poll, so that one replica which floods its log cannot starve the others.
 	roundBytes = 512 << 10
 	// chunkBytes is read at once; it must hold the longest line.
@@ -60,6 +64,7 @@ type Collector struct {
 	mu      sync.Mutex
 	tails   map[string]*tail
 	buffers sync.Pool
+	rounds  uint64 // of Run
 	lines   atomic.Uint64
 	bytes   atomic.Uint64
 	dropped atomic.Uint64
@@ -183,7 +188,11 @@ func (c *Collector) Counts() Counts {
 
 func (c *Collector) round() {
 	now := time.Now()
+	c.rounds++
 	for _, t := range c.followed() {
+		if c.rounds%quietRounds != 0 && t.quiet(now) {
+			continue
+		}
 		if err := t.collect(now, roundBytes); err != nil {
 			t.warnOnce(err)
 		}

@@ -282,6 +282,23 @@ func TestCollector_MendsATornLine(t *testing.T) {
 	want(t, "lines", f.texts(Options{}), "whole")
 }
 
+func TestCollector_QuietSpoolIsStillRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		f.must(f.Follow(name))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Run(ctx) }()
+		time.Sleep(time.Hour)
+		f.writes("awake\n")
+		time.Sleep(quietRounds * pollInterval)
+		synctest.Wait()
+		want(t, "lines", f.texts(Options{}), "awake")
+		cancel()
+		<-ended
+	})
+}
+
 func TestCollector_FollowsAcrossSegmentsUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *Config) { c.SegmentBytes = 1024 })

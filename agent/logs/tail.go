@@ -33,6 +33,7 @@ type tail struct {
 // resume picks up where an earlier life of the agent stopped.
 func (t *tail) resume() error {
 	t.spool.path = t.collector.spool(t.container)
+	t.grewAt = time.Now()
 	if err := t.spool.loadOffset(); err != nil {
 		return err
 	}
@@ -55,6 +56,13 @@ func (t *tail) rewind(size int64) error {
 	}
 	t.spool.offset, t.spool.punched = 0, 0
 	return nil
+}
+
+// quiet reports whether the spool has not grown for a while.
+func (t *tail) quiet(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return now.Sub(t.grewAt) > quietAfter
 }
 
 // collect keeps what is new, at most budget bytes.
