@@ -61,6 +61,7 @@ var codeOfError = []struct {
 	{runtime.ErrInvalid, code.SpecInvalid},
 	{network.ErrInvalid, code.SpecInvalid},
 	{errPortTaken, code.NodePortTaken},
+	{errPortRange, code.SpecInvalid},
 }
 
 // codeOfStep is for errors without a class of their own: those of the network come from many tools, and a pull that was not
@@ -88,7 +89,7 @@ func causeOf(err error, step verb) *cause {
 func terminal(err error) bool {
 	for _, hopeless := range []error{
 		runtime.ErrInvalid, runtime.ErrRefused, runtime.ErrImageNotFound, runtime.ErrImageDenied, runtime.ErrImagePlatform,
-		network.ErrInvalid, errPortTaken,
+		network.ErrInvalid, errPortTaken, errPortRange,
 	} {
 		if errors.Is(err, hopeless) {
 			return true

@@ -68,6 +68,11 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
+// offers reports whether a node port is in the node's range.
+func (c Config) offers(port uint32) bool {
+	return port >= uint32(c.PortFirst) && port <= uint32(c.PortLast)
+}
+
 func (c Config) withDefaults() Config {
 	if c.Parallel == 0 {
 		c.Parallel = perCore * goruntime.NumCPU()

@@ -19,8 +19,12 @@ const (
 	logTail = 50
 )
 
-// errPortTaken is a node port that another process of the machine listens on.
-var errPortTaken = errors.New("node port is in use by another process")
+var (
+	// errPortTaken is a node port that another process of the machine listens on.
+	errPortTaken = errors.New("node port is in use by another process")
+	// errPortRange is a node port that this node does not offer.
+	errPortRange = errors.New("node port is out of this node's range")
+)
 
 // order is an action with all it needs, copied from the replica: the executor works beside the worker.
 type order struct {
@@ -106,6 +110,9 @@ func (e *executor) perform(ctx context.Context, out *result) error {
 
 // attach refuses a node port that somebody else listens on, but only at first: later the port is our own.
 func (e *executor) attach(ctx context.Context, out *result) error {
+	if port := out.want.GetNodePort(); port != 0 && !e.config.offers(port) {
+		return fmt.Errorf("use node port %d: %w: %d-%d", port, errPortRange, e.config.PortFirst, e.config.PortLast)
+	}
 	if port := out.want.GetNodePort(); port != 0 && out.attempt == 0 {
 		taken, err := e.deps.Network.Taken(ctx, uint16(port))
 		if err != nil {

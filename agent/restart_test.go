@@ -369,3 +369,15 @@ func TestStart_TakenNodePortFails(t *testing.T) {
 		}
 	})
 }
+
+func TestStart_NodePortOutOfRangeFailsAlone(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 80), assignment("b", 20002))
+		r.untilPhase("a", "FAILED", time.Second)
+		r.untilReady("b")
+		if got := r.status("a").GetCause(); got.GetCode() != string(code.SpecInvalid) || !strings.Contains(got.GetSummary(), "20000-29999") {
+			t.Errorf("cause %v, want the node's range", got)
+		}
+	})
+}

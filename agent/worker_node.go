@@ -68,13 +68,13 @@ func (w *worker) tendPorts(ctx context.Context, now time.Time) time.Time {
 }
 
 // desiredPorts leads the node port of every replica that has an address to it. When two claim a port, the one that has it
-// keeps it until it is gone.
+// keeps it until it is gone. A port out of the range, which may have been made smaller, must not spoil the map for the others.
 func (w *worker) desiredPorts() map[uint16]netip.AddrPort {
 	ports := map[uint16]netip.AddrPort{}
 	for _, id := range slices.Sorted(maps.Keys(w.replicas)) {
 		r := w.replicas[id]
 		port, target := r.nodePort(), r.target()
-		if port == 0 || !target.IsValid() || r.leaving() && !r.running() {
+		if !w.config.offers(uint32(port)) || !target.IsValid() || r.leaving() && !r.running() {
 			continue
 		}
 		if holder, taken := ports[port]; taken && holder == w.node.published[port] {
