@@ -31,6 +31,7 @@ func (r *replica) status(now time.Time) *runwayv1.ReplicaStatus {
 	return s
 }
 
+// phase never goes back within an attempt, for the coordinator takes that for an old report.
 func (r *replica) phase() runwayv1.ReplicaPhase {
 	switch {
 	case r.past.Failure != nil && r.goal() != runwayv1.Goal_GOAL_STOP:
@@ -39,9 +40,9 @@ func (r *replica) phase() runwayv1.ReplicaPhase {
 		return runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED
 	case r.leaving():
 		return runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPING
-	case r.running():
-		return runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING
-	case r.seen.image || r.seen.container != nil || r.past.Attempt > 0:
+	case r.running() || r.ended():
+		return runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING // an ended attempt is not ready; the next one begins anew
+	case r.seen.image || r.seen.place != nil || r.seen.container != nil || r.past.Attempt > 0:
 		return runwayv1.ReplicaPhase_REPLICA_PHASE_STARTING
 	}
 	return runwayv1.ReplicaPhase_REPLICA_PHASE_PULLING

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/runway-platform/runway/agent/runtime"
@@ -19,6 +20,11 @@ import (
 func (r *rig) untilPhase(id, phase string, most time.Duration) time.Duration {
 	r.t.Helper()
 	return r.until(id+" "+phase, most, func() bool { return r.phase(id) == phase })
+}
+
+// restarted reports whether there was a restart in place for that cause.
+func (r *rig) restarted(c string) bool {
+	return testutil.ToFloat64(r.deps.Metrics.restarts.WithLabelValues(c)) > 0
 }
 
 func TestRestart_KeepsAddressPortAndNamespace(t *testing.T) {
@@ -38,7 +44,7 @@ func TestRestart_KeepsAddressPortAndNamespace(t *testing.T) {
 		if took > time.Second || r.calls("pull") != 1 {
 			t.Errorf("ready after %s and %d pulls, want at most 1s and no second pull", took, r.calls("pull"))
 		}
-		if after.GetExitCode() != 1 || after.GetCause() != nil || !slices.Contains(r.events(), "replica.restart RW-1102") {
+		if after.GetExitCode() != 1 || after.GetCause() != nil || !r.restarted("RW-1102") {
 			t.Errorf("got %v, events %v: want the exit code and an event", after, r.events())
 		}
 	})
@@ -132,8 +138,8 @@ func TestB12_OutOfMemoryLaterRestartsWithAnEvent(t *testing.T) {
 		r.untilReady("a")
 		r.runtime.OOM("a-0")
 		r.until("attempt 1", time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
-		if events := r.events(); !slices.Contains(events, "replica.oom RW-1103") || !slices.Contains(events, "replica.restart RW-1103") {
-			t.Errorf("events %v, want replica.oom and replica.restart", events)
+		if got := r.status("a"); !got.GetOomKilled() || !r.restarted("RW-1103") {
+			t.Errorf("got %v, want the out-of-memory kill in the status and the count", got)
 		}
 	})
 }
@@ -147,7 +153,7 @@ func TestB4_LostContainerIsReplacedInPlace(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.runtime.Lose("a-0")
 		took := r.until("attempt 1", lookEvery+time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
-		if !slices.Contains(r.events(), "replica.restart RW-5005") {
+		if !r.restarted("RW-5005") {
 			t.Errorf("after %s: events %v, want the reason", took, r.events())
 		}
 	})
@@ -248,7 +254,7 @@ func TestLiveness_FailureRestarts(t *testing.T) {
 		r.until("condemned", 10*time.Second, func() bool { return r.status("a").GetCause().GetCode() == string(code.LivenessFailed) })
 		r.sicken("a", false)
 		r.until("attempt 1", 20*time.Second, func() bool { return r.status("a").GetReady() && r.status("a").GetAttempt() == 1 })
-		if !slices.Contains(r.events(), "replica.restart RW-1204") {
+		if !r.restarted("RW-1204") {
 			t.Errorf("events %v, want the liveness failure", r.events())
 		}
 	})

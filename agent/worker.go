@@ -158,7 +158,6 @@ func (w *worker) decide(r *replica, a action) bool {
 func (w *worker) fail(r *replica, why *cause) {
 	r.past.Failure = why
 	w.deps.Metrics.failed(why.Code)
-	w.reporter.event("replica.failed", r.id, why.Code, why.Summary)
 	w.log.Warn("replica failed", "replica_id", r.id, "code", why.Code, "reason", why.Summary)
 }
 

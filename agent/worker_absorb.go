@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/runway-platform/runway/agent/runtime"
@@ -183,7 +182,6 @@ func (w *worker) noteBurial(r *replica, out result, now time.Time) {
 		w.fail(r, r.past.Failure)
 		return
 	}
-	w.reporter.event("replica.restart", r.id, why.Code, fmt.Sprintf("attempt %d follows: %s", r.past.Attempt, why.Summary))
 	w.log.Warn("replica restarts", "replica_id", r.id, "attempt", r.past.Attempt, "reason", why.Summary)
 }
 

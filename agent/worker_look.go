@@ -170,7 +170,9 @@ func (w *worker) tell(r *replica, drift []string) {
 		r.past.OOMTold, w.unsaved = true, true
 		why := oomCause(c.OOM)
 		w.deps.Metrics.oomKilled()
-		w.reporter.event("replica.oom", r.id, why.Code, why.Summary)
+		if r.running() { // only a child was killed: the status will not tell
+			w.reporter.event("replica.oom", r.id, why.Code, why.Summary)
+		}
 		w.log.Warn("replica met its memory limit", "replica_id", r.id, "reason", why.Summary)
 	}
 }
