@@ -73,10 +73,12 @@ type game struct {
 	*rig
 	desired map[string]*runwayv1.Assignment
 	serial  int
+	// before is what was last reported of each replica.
+	before map[string]*runwayv1.ReplicaStatus
 }
 
 func play(t *testing.T, plan []move) error {
-	g := &game{rig: newRig(t), desired: map[string]*runwayv1.Assignment{}}
+	g := &game{rig: newRig(t), desired: map[string]*runwayv1.Assignment{}, before: map[string]*runwayv1.ReplicaStatus{}}
 	for image, behavior := range behaviors {
 		g.runtime.AddImage(imageRef(image), behavior)
 	}
@@ -87,7 +89,7 @@ func play(t *testing.T, plan []move) error {
 		g.play(m)
 		time.Sleep(m.pause)
 		synctest.Wait()
-		if err := g.oneProcessEach(); err != nil {
+		if err := errors.Join(g.oneProcessEach(), g.onlyForward()); err != nil {
 			return fmt.Errorf("after move %d %+v: %w", i, m, err)
 		}
 	}
@@ -205,6 +207,31 @@ func (g *game) oneProcessEach() error {
 		}
 		if c.State == runtime.StateRunning {
 			running[id] = c.ID
+		}
+	}
+	return nil
+}
+
+// inTime is the order of the phases in time; the coordinator takes a report that goes back for an old one.
+var inTime = []runwayv1.ReplicaPhase{
+	runwayv1.ReplicaPhase_REPLICA_PHASE_UNSPECIFIED, runwayv1.ReplicaPhase_REPLICA_PHASE_PENDING,
+	runwayv1.ReplicaPhase_REPLICA_PHASE_PULLING, runwayv1.ReplicaPhase_REPLICA_PHASE_STARTING,
+	runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING, runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED,
+	runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPING, runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED,
+}
+
+// onlyForward is what must hold of reports, also over restarts of the agent.
+func (g *game) onlyForward() error {
+	for id := range g.desired {
+		before, now := g.before[id], g.status(id)
+		if now.GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_UNSPECIFIED {
+			continue // the agent has just started
+		}
+		g.before[id] = now
+		back := slices.Index(inTime, now.GetPhase()) < slices.Index(inTime, before.GetPhase())
+		if now.GetAttempt() < before.GetAttempt() || now.GetAttempt() == before.GetAttempt() && back {
+			return fmt.Errorf("replica %q went back from attempt %d, %s to attempt %d, %s", id,
+				before.GetAttempt(), before.GetPhase(), now.GetAttempt(), now.GetPhase())
 		}
 	}
 	return nil
