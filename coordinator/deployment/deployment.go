@@ -38,27 +38,32 @@ func (c *Controller) Run(ctx context.Context) error {
 	return loop.Run(ctx, loop.Config{
 		Name:    "deployment",
 		Views:   c.config.Views,
-		Tables:  []state.Table{state.TableWorkloads, state.TableDeployments, state.TableWanted, state.TableReplicas, state.TableNodes},
+		Tables:  []state.Table{state.TableWorkloads, state.TableDeployments, state.TableWanted, state.TableReplicas, state.TableNodes, state.TableIngresses},
 		Resync:  resync,
-		Plan:    plan,
+		Plan:    (&planner{guard: loop.NewGuard("deployment", c.config.Log)}).plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
 	})
 }
 
+// planner is the pure part.
+type planner struct{ guard *loop.Guard }
+
 // plan returns one command for each deployment that is to move on.
-func plan(view *state.View, now time.Time) []proto.Message {
+func (p *planner) plan(view *state.View, now time.Time) []proto.Message {
 	var commands []proto.Message
 	for _, d := range view.ActiveDeployments() {
-		next := newSubject(view, d).advance(now)
-		if proto.Equal(next, d.GetStatus()) {
-			continue
-		}
-		commands = append(commands, &runwayv1.SetDeploymentStatus{
-			Deployment:    d.GetId(),
-			Status:        next,
-			ModifiedIndex: d.GetMeta().GetModifiedIndex(),
+		p.guard.Do(d.GetWorkload(), func() {
+			next := newSubject(view, d).advance(now)
+			if proto.Equal(next, d.GetStatus()) {
+				return
+			}
+			commands = append(commands, &runwayv1.SetDeploymentStatus{
+				Deployment:    d.GetId(),
+				Status:        next,
+				ModifiedIndex: d.GetMeta().GetModifiedIndex(),
+			})
 		})
 	}
-	return commands
+	return append(commands, p.guard.Events()...)
 }

@@ -44,14 +44,15 @@ func (s subject) roll(now time.Time) *runwayv1.DeploymentStatus {
 	if s.arrived() {
 		return s.end(next, runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED, now)
 	}
-	if !proto.Equal(next, s.deployment.GetStatus()) {
-		next.ProgressedAt = timestamppb.New(now)
+	if next.GetServing() > next.GetMostServing() {
+		next.MostServing, next.ProgressedAt = next.GetServing(), timestamppb.New(now)
 	}
 	return next
 }
 
 // undo brings the old set back to its size and lets the new one go. It ends as
-// failed when there is nothing to go back to, or when going back takes too long.
+// failed when there is nothing to go back to, or when going back takes longer than
+// the progress deadline; placement then goes on without the deployment.
 func (s subject) undo(now time.Time) *runwayv1.DeploymentStatus {
 	next := proto.CloneOf(s.deployment.GetStatus())
 	s.take(next, s.undoSteps())
@@ -59,7 +60,7 @@ func (s subject) undo(now time.Time) *runwayv1.DeploymentStatus {
 	switch {
 	case !s.undone() && !late:
 		return next
-	case s.serving == nil || !s.undone():
+	case s.base == nil || !s.undone():
 		return s.end(next, s.failedPhase(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED), now)
 	default:
 		return s.end(next, s.failedPhase(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK), now)
@@ -89,7 +90,7 @@ func (s subject) arrived() bool {
 // that counts or gets requests.
 func (s subject) undone() bool {
 	for _, r := range s.view().Regions {
-		if r.New.Existing > 0 || s.serving != nil && r.Old.Serving < r.Wanted {
+		if r.New.Existing > 0 || r.Old.Serving < r.Before {
 			return false
 		}
 	}
@@ -99,11 +100,7 @@ func (s subject) undone() bool {
 func (s subject) undoSteps() []Step {
 	var steps []Step
 	for _, r := range s.view().Regions {
-		step := Step{Region: r.Name}
-		if s.serving != nil {
-			step.Old = r.Wanted
-		}
-		steps = append(steps, step)
+		steps = append(steps, undoStep(r))
 	}
 	return steps
 }

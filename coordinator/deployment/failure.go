@@ -37,41 +37,62 @@ func (s subject) failure(now time.Time) *runwayv1.Cause {
 	if c := s.unplaceable(now); c != nil {
 		return c
 	}
-	if at := s.deployment.GetStatus().GetProgressedAt().AsTime(); now.Sub(at) > progressDeadline {
-		status := s.deployment.GetStatus()
-		return cause(code.DeploymentDeadline, fmt.Sprintf("no progress for %s: %d of %d replicas serve", progressDeadline, status.GetServing(), status.GetWanted()))
+	if now.Sub(s.deployment.GetStatus().GetProgressedAt().AsTime()) > progressDeadline {
+		return s.stuck()
 	}
 	return nil
 }
 
-// replicaFailure returns why one replica means that the revision does not work.
+// replicaFailure returns why one replica means that the revision does not work. One
+// that was asked to go says nothing, nor one whose machine is at fault.
 func replicaFailure(r *runwayv1.Replica) *runwayv1.Cause {
 	given := r.GetStatus().GetCause()
-	if fleet.Ended(r) && given.GetCode() != "" {
-		return proto.CloneOf(given)
-	}
-	if r.GetStatus().GetAttempt() < crashes || r.GetStatus().GetReadyAt() == nil {
+	switch {
+	case r.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE || fleet.PortRefused(r):
 		return nil
-	}
-	if given.GetCode() != "" {
+	case fleet.Ended(r) && given.GetCode() != "":
 		return proto.CloneOf(given)
+	case r.GetStatus().GetAttempt() < crashes || r.GetStatus().GetReadyAt() == nil:
+		return nil
+	case given.GetCode() != "":
+		return proto.CloneOf(given)
+	default:
+		return cause(code.CrashLoop, fmt.Sprintf("replica %s was restarted %d times, last exit code %d", r.GetId(), r.GetStatus().GetAttempt(), r.GetStatus().GetExitCode()))
 	}
-	return cause(code.CrashLoop, fmt.Sprintf("replica %s was restarted %d times, last exit code %d", r.GetId(), r.GetStatus().GetAttempt(), r.GetStatus().GetExitCode()))
 }
 
-// unplaceable returns why no further replica can be placed, once the ones that are
-// placed cannot make room by serving.
+// unplaceable returns why a replica that the step asks for cannot be placed, once
+// the ones that are placed cannot make room by serving.
 func (s subject) unplaceable(now time.Time) *runwayv1.Cause {
 	for i, region := range s.view().Regions {
 		w := s.wanted[i]
-		if w.GetUnplaced() == nil || region.New.Existing > region.New.Serving {
+		waits := region.New.Existing > region.New.Serving
+		if w.GetUnplaced() == nil || waits || region.New.Existing >= s.stepIn(region.Name) {
 			continue
 		}
-		if now.Sub(w.GetMeta().GetModifiedAt().AsTime()) > unplaceableGrace {
+		since := later(w.GetMeta().GetModifiedAt().AsTime(), s.deployment.GetStatus().GetProgressedAt().AsTime())
+		if now.Sub(since) > unplaceableGrace {
 			return proto.CloneOf(w.GetUnplaced())
 		}
 	}
 	return nil
+}
+
+// stepIn is how many new replicas the present step asks for in a region.
+func (s subject) stepIn(region string) int {
+	for _, t := range s.deployment.GetStatus().GetTargets() {
+		if t.GetRegion() == region {
+			return int(t.GetNew())
+		}
+	}
+	return 0
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func cause(c code.Code, summary string) *runwayv1.Cause {

@@ -1,11 +1,14 @@
 package deployment
 
+import "github.com/runway-platform/runway/coordinator/fleet"
+
 // surgePercent of the wanted replicas, rounded up and at least one, may exist
 // beside the wanted number while a deployment rolls; none may be missing.
 const surgePercent = 25
 
 // Rolling replaces replicas a few at a time: new ones first, and an old one goes
-// only when a new one serves in its place.
+// only when a new one serves in its place. An old one that is lost on the way is
+// replaced by a new one.
 type Rolling struct{}
 
 // Strategy
@@ -20,18 +23,22 @@ func (Rolling) Plan(view View) []Step {
 }
 
 func rollingStep(r Region) Step {
-	if r.Old.Existing == 0 {
-		// Nothing serves that could be disturbed.
-		return Step{Region: r.Name, New: r.Wanted}
-	}
-	ahead := min(r.Wanted, r.New.Serving+surge(r.Wanted))
+	ahead := surge(r.Wanted) + max(r.New.Serving, r.Wanted-r.Old.Existing)
+	needed := fleet.Share(max(r.Before, r.Wanted), r.Wanted, r.New.Serving)
 	return Step{
 		Region: r.Name,
-		New:    max(ahead, min(r.New.Existing, r.Wanted)),
-		Old:    max(0, r.Wanted-r.New.Serving),
+		New:    min(r.Wanted, max(ahead, r.New.Existing)),
+		Old:    min(r.Old.Existing, needed),
 	}
 }
 
 func surge(wanted int) int {
 	return max(1, (wanted*surgePercent+99)/100)
+}
+
+// undoStep brings the old set back to its size at once, and lets new replicas go as
+// old ones serve in their place. None is made.
+func undoStep(r Region) Step {
+	needed := fleet.Share(r.Wanted, r.Before, r.Old.Serving)
+	return Step{Region: r.Name, New: min(r.New.Serving, needed), Old: r.Before}
 }

@@ -23,8 +23,11 @@ type View struct {
 // Region is the state of a deployment in one region.
 type Region struct {
 	Name string
-	// Wanted is the number of replicas that the workload is to have.
+	// Wanted is how many new replicas there are to be in the end.
 	Wanted int
+	// Before is how many replicas the workload is whole with without the
+	// deployment; 0 when nothing served before it.
+	Before int
 	// New are the replicas that the deployment made, Old all others.
 	New, Old Set
 }

@@ -10,8 +10,8 @@ import (
 type subject struct {
 	state      *state.View
 	deployment *runwayv1.Deployment
-	// serving is the deployment to go back to; nil when there is none.
-	serving  *runwayv1.Deployment
+	// base is what to go back to; nil when there is nothing.
+	base     *fleet.Base
 	replicas []*runwayv1.Replica
 	wanted   []*runwayv1.Wanted
 }
@@ -21,28 +21,23 @@ func newSubject(view *state.View, d *runwayv1.Deployment) subject {
 	return subject{
 		state:      view,
 		deployment: d,
-		serving:    fleet.Serving(view, id),
+		base:       fleet.BaseOf(view, view.Workload(id)),
 		replicas:   view.ReplicasOf(id),
 		wanted:     view.WantedOf(id),
 	}
 }
 
-// view returns what a strategy may see.
+// view returns what a strategy may see. Regions are in the order of s.wanted.
 func (s subject) view() View {
 	var v View
 	for _, w := range s.wanted {
-		region := Region{Name: w.GetRegion(), Wanted: int(w.GetCount())}
+		region := Region{Name: w.GetRegion(), Wanted: fleet.Size(w.GetCount(), s.spec(s.deployment.GetSpec().GetRevision()))}
+		if s.base != nil {
+			region.Before = fleet.Size(w.GetCount(), s.spec(s.base.Revision))
+		}
 		for _, r := range s.replicas {
-			if r.GetPlan().GetRegion() != w.GetRegion() || !fleet.Counts(s.state, r) {
-				continue
-			}
-			set := &region.Old
-			if s.owns(r) {
-				set = &region.New
-			}
-			set.Existing++
-			if s.isServing(r) {
-				set.Serving++
+			if r.GetPlan().GetRegion() == w.GetRegion() && fleet.Counts(s.state, r) {
+				s.count(&region, r)
 			}
 		}
 		v.Regions = append(v.Regions, region)
@@ -50,14 +45,24 @@ func (s subject) view() View {
 	return v
 }
 
+func (s subject) count(region *Region, r *runwayv1.Replica) {
+	set := &region.Old
+	if s.owns(r) {
+		set = &region.New
+	}
+	set.Existing++
+	if fleet.Serves(s.state, r) {
+		set.Serving++
+	}
+}
+
+func (s subject) spec(revision uint64) *runwayv1.RevisionSpec {
+	return s.state.Revision(state.IDOf(s.deployment.GetWorkload()), revision).GetSpec()
+}
+
 // owns tells whether the deployment made the replica.
 func (s subject) owns(r *runwayv1.Replica) bool {
 	return r.GetDeployment() == s.deployment.GetId()
-}
-
-func (s subject) isServing(r *runwayv1.Replica) bool {
-	revision := s.state.Revision(state.IDOf(r.GetWorkload()), r.GetRevision())
-	return fleet.IsServing(s.state, r, revision.GetSpec())
 }
 
 // routed tells whether some live ingress may still send requests to a replica that

@@ -6,17 +6,21 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // confirm returns what the acknowledgements prove and the state does not say yet.
-func (m *memory) confirm(view *state.View, acks map[string]presence.Ack, now time.Time) []proto.Message {
+func (m *memory) confirm(view *state.View, proof proof, now time.Time) []proto.Message {
 	c := &runwayv1.ConfirmRoutes{}
-	proof := newProof(view, acks)
 	for _, r := range view.Replicas() {
-		m.confirmReplica(c, proof, view, r, now)
+		if m.entered[r.GetId()] != 0 {
+			m.confirmInside(c, proof, r)
+			continue
+		}
+		m.confirmOutside(c, proof, view, r, now)
 	}
 	if len(c.Serving)+len(c.NotServing)+len(c.Drained)+len(c.Released) == 0 {
 		return nil
@@ -24,16 +28,26 @@ func (m *memory) confirm(view *state.View, acks map[string]presence.Ack, now tim
 	return []proto.Message{c}
 }
 
-func (m *memory) confirmReplica(c *runwayv1.ConfirmRoutes, proof proof, view *state.View, r *runwayv1.Replica, now time.Time) {
-	id, routing := r.GetId(), r.GetRouting()
-	if entered := m.entered[id]; entered != 0 {
-		if !routing.GetServing() && proof.live(entered) {
+// confirmInside says that a replica serves, or that one which came back does not do
+// so everywhere yet. An ingress that joins later takes nothing back: it has to
+// confirm every set before a replica that is only in older ones may stop.
+func (m *memory) confirmInside(c *runwayv1.ConfirmRoutes, proof proof, r *runwayv1.Replica) {
+	id, serving := r.GetId(), r.GetRouting().GetServing()
+	switch {
+	case proof.live(m.entered[id]):
+		delete(m.left, id)
+		if !serving {
 			c.Serving = append(c.Serving, id)
 		}
-		return
+	case serving && m.left[id] != 0:
+		c.NotServing = append(c.NotServing, id)
 	}
-	left := m.left[id]
-	if !proof.gone(left) {
+}
+
+func (m *memory) confirmOutside(c *runwayv1.ConfirmRoutes, proof proof, view *state.View, r *runwayv1.Replica, now time.Time) {
+	id, left, routing := r.GetId(), m.left[r.GetId()], r.GetRouting()
+	routed := r.GetPlan().GetNodePort() != 0
+	if routed && !proof.gone(left) {
 		return
 	}
 	if routing.GetServing() {
@@ -45,7 +59,7 @@ func (m *memory) confirmReplica(c *runwayv1.ConfirmRoutes, proof proof, view *st
 	if !routing.GetDrained() && (!proof.held(id) || drainEnded(view, r, now)) {
 		c.Drained = append(c.Drained, id)
 	}
-	if !routing.GetReleased() && proof.all(left) {
+	if !routing.GetReleased() && (!routed || proof.all(left)) {
 		c.Released = append(c.Released, id)
 	}
 }
@@ -57,24 +71,28 @@ func leaving(r *runwayv1.Replica) bool {
 }
 
 func drainEnded(view *state.View, r *runwayv1.Replica, now time.Time) bool {
-	spec := view.Revision(state.IDOf(r.GetWorkload()), r.GetRevision()).GetSpec()
-	return now.After(r.GetPlan().GetDrainSince().AsTime().Add(spec.GetDrainTimeout().AsDuration()))
+	timeout := fleet.SpecOf(view, r).GetDrainTimeout().AsDuration()
+	return !now.Before(r.GetPlan().GetDrainSince().AsTime().Add(timeout))
 }
 
 // proof answers what has been confirmed by whom.
 type proof struct {
+	acks         map[string]presence.Ack
 	living, lost []presence.Ack
 }
 
-func newProof(view *state.View, acks map[string]presence.Ack) proof {
-	var p proof
+// newProof reads the acknowledgements. While a leader is settling, a lost ingress
+// may be on its way back to it and counts as live.
+func newProof(view *state.View, acks map[string]presence.Ack, settling bool) proof {
+	p := proof{acks: map[string]presence.Ack{}}
 	incarnation := view.Cluster().GetIncarnation()
 	for _, ingress := range view.Ingresses() {
 		ack := acks[ingress.GetId()]
 		if ack.Incarnation != incarnation {
 			ack.Generation = 0 // confirms nothing of this cluster's present life
 		}
-		if live(ingress) {
+		p.acks[ingress.GetId()] = ack
+		if live(ingress) || settling {
 			p.living = append(p.living, ack)
 		} else {
 			p.lost = append(p.lost, ack)
@@ -90,8 +108,8 @@ func (p proof) live(generation uint64) bool {
 }
 
 // gone tells whether no live ingress routes by an older generation. Where none is
-// live, nobody is known to route.
-func (p proof) gone(generation uint64) bool { return reached(p.living, generation) }
+// live, nobody is known to route. Generation 0 was never published.
+func (p proof) gone(generation uint64) bool { return generation != 0 && reached(p.living, generation) }
 
 // all tells whether lost ingresses have given the older generations up as well.
 func (p proof) all(generation uint64) bool {

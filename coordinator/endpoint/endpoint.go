@@ -19,8 +19,13 @@ import (
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// resync is how late the end of a drain deadline may be noticed.
-const resync = 500 * time.Millisecond
+const (
+	// resync is how late the end of a drain deadline may be noticed.
+	resync = 500 * time.Millisecond
+	// settling is how long a new leader counts every registered ingress as live, as
+	// long as a beat may be missing: an empty set of ingresses is never agreement.
+	settling = 3 * time.Second
+)
 
 // Config of the endpoint controller.
 type Config struct {
@@ -41,6 +46,7 @@ type Controller struct {
 	mu      sync.Mutex
 	current *runwayv1.RouteSet
 	changed chan struct{}
+	owing   map[string]debt
 }
 
 // New returns a controller that publishes nothing until Run.
@@ -56,40 +62,75 @@ func (c *Controller) Current() (*runwayv1.RouteSet, <-chan struct{}) {
 	return c.current, c.changed
 }
 
+// Unconfirmed returns since when the ingress owes the confirmation of a generation;
+// zero when it owes none.
+func (c *Controller) Unconfirmed(ingress string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owing[ingress].since
+}
+
 // Run publishes and confirms until ctx ends; the routes are then withdrawn from
 // Current, because the next leader's generations are younger.
 func (c *Controller) Run(ctx context.Context) error {
-	m := newMemory()
-	defer c.set(nil)
+	p := &planner{controller: c, guard: loop.NewGuard("endpoint", c.config.Log)}
+	defer c.set(nil, nil)
 	return loop.Run(ctx, loop.Config{
 		Name:    "endpoint",
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableCluster, state.TableWorkloads, state.TableDeployments, state.TableRevisions, state.TableReplicas, state.TableNodes, state.TableIngresses},
 		Wake:    c.config.Acked,
 		Resync:  resync,
-		Plan:    func(view *state.View, now time.Time) []proto.Message { return c.plan(m, view, now) },
+		Plan:    p.plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
 	})
 }
 
-func (c *Controller) plan(m *memory, view *state.View, now time.Time) []proto.Message {
+// planner is one leadership.
+type planner struct {
+	controller *Controller
+	guard      *loop.Guard
+	memory     *memory
+}
+
+func (p *planner) plan(view *state.View, now time.Time) []proto.Message {
 	if view.Cluster() == nil {
 		return nil
 	}
-	acks := c.config.Acks()
-	synced := func(ingress string) bool {
-		return acks[ingress].Incarnation == view.Cluster().GetIncarnation()
+	if p.memory == nil {
+		p.memory = newMemory(view, now)
 	}
-	if m.publish(view, routes(view, synced)) {
-		c.set(m.set)
+	m := p.memory
+	proof := newProof(view, p.controller.config.Acks(), m.settling(now))
+	blocked := m.publish(view, p.routes(view, proof, m.settling(now)))
+	m.track(view, proof, now)
+	p.controller.set(m.set, m.owing)
+	commands := p.guard.Events()
+	if blocked {
+		commands = append(commands, turn(m))
 	}
-	return m.confirm(view, acks, now)
+	return append(commands, m.confirm(view, proof, now)...)
 }
 
-func (c *Controller) set(set *runwayv1.RouteSet) {
+// turn returns a command that makes the next generation younger than all that were
+// used: a generation is an index of the log, and names one content for ever.
+func turn(m *memory) proto.Message {
+	event := &runwayv1.Event{Kind: "routes.ingresses_changed", Message: "the list of ingresses in DNS changed"}
+	if m.set == nil {
+		event = &runwayv1.Event{Kind: "routes.resumed", Message: "a new leader publishes the routes"}
+	}
+	return &runwayv1.RecordEvents{Events: []*runwayv1.Event{event}}
+}
+
+// set makes a set the present one, and wakes who waits for another.
+func (c *Controller) set(set *runwayv1.RouteSet, owing map[string]debt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.owing = owing
+	if c.current == set {
+		return
+	}
 	c.current = set
 	close(c.changed)
 	c.changed = make(chan struct{})

@@ -1,6 +1,8 @@
 package endpoint
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/state"
@@ -12,57 +14,75 @@ import (
 // with every leader; the first generation of a new one is younger than all of the
 // old ones, so nothing is taken for confirmed that was not.
 type memory struct {
-	set     *runwayv1.RouteSet
-	entered map[string]uint64
-	left    map[string]uint64
+	// began is when this leader looked first.
+	began time.Time
+	// used is the youngest generation that may be in use with another content than
+	// the present set's.
+	used uint64
+	set  *runwayv1.RouteSet
+	// entered is of the replicas that are in the set. left is of those that are
+	// not, and of those that came back and are not yet confirmed by everybody.
+	entered, left map[string]uint64
+	// owing is of the ingresses that have not confirmed a generation.
+	owing map[string]debt
 }
 
-func newMemory() *memory {
-	return &memory{entered: map[string]uint64{}, left: map[string]uint64{}}
+// debt is a generation that an ingress has not confirmed, and since when.
+type debt struct {
+	generation uint64
+	since      time.Time
 }
 
-// publish takes the routes of the view for the present ones and tells whether
-// they differ.
-func (m *memory) publish(view *state.View, fresh *runwayv1.RouteSet) bool {
-	changed := m.replace(view, fresh)
-	inside := map[string]bool{}
-	for _, route := range m.set.GetRoutes() {
-		for _, e := range route.GetEndpoints() {
-			inside[e.GetReplica()] = true
-		}
+func newMemory(view *state.View, now time.Time) *memory {
+	return &memory{
+		began: now, used: generation(view),
+		entered: map[string]uint64{}, left: map[string]uint64{}, owing: map[string]debt{},
 	}
-	m.note(view, inside)
-	return changed
 }
 
-func (m *memory) replace(view *state.View, fresh *runwayv1.RouteSet) bool {
+// generation of a set that is made from the view.
+func generation(view *state.View) uint64 {
+	return view.Cluster().GetGenerationBase() + view.Index()
+}
+
+// settling tells whether the leader is so young that an ingress may be live without
+// having been heard of.
+func (m *memory) settling(now time.Time) bool { return now.Sub(m.began) < settling }
+
+// publish takes the routes of the view for the present ones. It is blocked when they
+// differ from those before and another content may have gone out with the same
+// generation: by this leader, when the routes changed without a command, or by the
+// one before.
+func (m *memory) publish(view *state.View, fresh *runwayv1.RouteSet) (blocked bool) {
+	fresh.Generation = m.set.GetGeneration()
+	switch {
+	case m.set != nil && proto.Equal(fresh, m.set):
+	case generation(view) <= m.used:
+		blocked = true
+	default:
+		fresh.Generation = generation(view)
+		m.set, m.used = fresh, fresh.Generation
+	}
 	if m.set != nil {
-		fresh.Generation = m.set.GetGeneration()
-		if proto.Equal(fresh, m.set) {
-			return false
-		}
+		m.note(view)
 	}
-	// An acknowledgement may change the list of ingresses without a command.
-	fresh.Generation = max(view.Cluster().GetGenerationBase()+view.Index(), m.set.GetGeneration()+1)
-	m.set = fresh
-	return true
+	return blocked
 }
 
 // note remembers since which generation each replica is in or out, and forgets
 // replicas that are gone.
-func (m *memory) note(view *state.View, inside map[string]bool) {
-	generation := m.set.GetGeneration()
+func (m *memory) note(view *state.View) {
+	inside := endpointsOf(m.set)
 	known := map[string]bool{}
 	for _, r := range view.Replicas() {
 		id := r.GetId()
 		known[id] = true
-		now, before := m.left, m.entered
-		if inside[id] {
-			now, before = m.entered, m.left
-		}
-		delete(before, id)
-		if now[id] == 0 {
-			now[id] = generation
+		switch {
+		case inside[id] && m.entered[id] == 0:
+			m.entered[id] = m.set.GetGeneration()
+		case !inside[id] && (m.entered[id] != 0 || m.left[id] == 0):
+			delete(m.entered, id)
+			m.left[id] = m.set.GetGeneration()
 		}
 	}
 	for _, generations := range []map[string]uint64{m.entered, m.left} {
@@ -72,4 +92,33 @@ func (m *memory) note(view *state.View, inside map[string]bool) {
 			}
 		}
 	}
+}
+
+func endpointsOf(set *runwayv1.RouteSet) map[string]bool {
+	inside := map[string]bool{}
+	for _, route := range set.GetRoutes() {
+		for _, e := range route.GetEndpoints() {
+			inside[e.GetReplica()] = true
+		}
+	}
+	return inside
+}
+
+// track remembers since when each ingress owes a confirmation. The debt is that of
+// one generation until it is paid: a stream of changes does not hide a silence.
+func (m *memory) track(view *state.View, proof proof, now time.Time) {
+	owing := map[string]debt{}
+	for _, ingress := range view.Ingresses() {
+		id := ingress.GetId()
+		confirmed := proof.acks[id].Generation
+		owed, owes := m.owing[id]
+		switch {
+		case confirmed >= m.set.GetGeneration():
+		case owes && confirmed < owed.generation:
+			owing[id] = owed
+		default:
+			owing[id] = debt{m.set.GetGeneration(), now}
+		}
+	}
+	m.owing = owing
 }

@@ -4,25 +4,33 @@ import (
 	"net"
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/names"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// routes returns what every ingress should serve, without a generation. synced
-// tells whether an ingress has confirmed any set of this incarnation: before that
-// its address is not given to anybody.
-func routes(view *state.View, synced func(ingress string) bool) *runwayv1.RouteSet {
+// routes returns what every ingress should serve, without a generation. A workload
+// that the look trips over keeps its last route. An ingress that has confirmed no set
+// of this incarnation is not in DNS: nobody is sent to it before it knows the routes.
+// While the leader is settling it cannot know, and withdraws none.
+func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1.RouteSet {
 	cluster := view.Cluster()
 	set := &runwayv1.RouteSet{Incarnation: cluster.GetIncarnation(), Full: true, Domain: cluster.GetDomain()}
 	for _, w := range view.Workloads() {
-		if route := routeOf(view, cluster.GetDomain(), w); route != nil {
+		var route *runwayv1.Route
+		if !p.guard.Do(w.GetKey(), func() { route = routeOf(view, cluster.GetDomain(), w) }) {
+			route = p.memory.routeOf(w.GetKey())
+		}
+		if route != nil {
 			set.Routes = append(set.Routes, route)
 		}
 	}
 	for _, ingress := range view.Ingresses() {
-		if live(ingress) && synced(ingress.GetId()) {
+		synced := proof.acks[ingress.GetId()].Incarnation == cluster.GetIncarnation()
+		if live(ingress) && (synced || settling) {
 			set.Ingresses = append(set.Ingresses, record(ingress))
 		}
 	}
@@ -35,6 +43,16 @@ func routes(view *state.View, synced func(ingress string) bool) *runwayv1.RouteS
 		})
 	}
 	return set
+}
+
+// routeOf returns the route that was published last for a workload.
+func (m *memory) routeOf(key *runwayv1.WorkloadKey) *runwayv1.Route {
+	for _, route := range m.set.GetRoutes() {
+		if proto.Equal(route.GetWorkload(), key) {
+			return route
+		}
+	}
+	return nil
 }
 
 // routeOf returns the route of a workload, nil when it is not published. A route
@@ -70,11 +88,10 @@ func routeOf(view *state.View, domain string, w *runwayv1.Workload) *runwayv1.Ro
 // deployed for the first time.
 func publishedSpec(view *state.View, w *runwayv1.Workload) *runwayv1.RevisionSpec {
 	id := state.IDOf(w.GetKey())
-	number := w.GetLatestRevision()
-	if serving := fleet.Serving(view, id); serving != nil {
-		number = serving.GetSpec().GetRevision()
+	if number := w.GetServingRevision(); number != 0 {
+		return view.Revision(id, number).GetSpec()
 	}
-	return view.Revision(id, number).GetSpec()
+	return view.Revision(id, w.GetLatestRevision()).GetSpec()
 }
 
 // routable tells whether requests may be sent to the replica.

@@ -4,30 +4,54 @@ package fleet
 
 import (
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// Active returns the workload's deployment in progress, nil when there is none.
-func Active(view *state.View, workload *runwayv1.Workload) *runwayv1.Deployment {
-	if workload.GetActiveDeployment() == "" {
-		return nil
-	}
-	return view.Deployment(workload.GetActiveDeployment())
+// Base is what a workload is in steady state, and what a failed deployment goes
+// back to.
+type Base struct {
+	// Revision that served last.
+	Revision uint64
+	// Deployment that brought it, and that new replicas of it belong to; empty when
+	// the history no longer has it.
+	Deployment string
 }
 
-// Serving returns the deployment that succeeded last, whose replicas are the
-// workload in steady state; nil before the first success.
-func Serving(view *state.View, id state.WorkloadID) *runwayv1.Deployment {
-	var newest *runwayv1.Deployment
-	for _, d := range view.DeploymentsOf(id) {
-		if d.GetStatus().GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
-			continue
-		}
-		if newest == nil || d.GetMeta().GetCreatedIndex() > newest.GetMeta().GetCreatedIndex() {
-			newest = d
+// BaseOf returns the base of a workload, nil before its first success.
+func BaseOf(view *state.View, w *runwayv1.Workload) *Base {
+	if w.GetServingRevision() == 0 {
+		return nil
+	}
+	base := &Base{Revision: w.GetServingRevision()}
+	var newest uint64
+	for _, d := range view.DeploymentsOf(state.IDOf(w.GetKey())) {
+		succeeded := d.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED
+		if succeeded && d.GetSpec().GetRevision() == base.Revision && d.GetMeta().GetCreatedIndex() >= newest {
+			base.Deployment, newest = d.GetId(), d.GetMeta().GetCreatedIndex()
 		}
 	}
-	return newest
+	return base
+}
+
+// Active returns the workload's deployment in progress, nil when there is none.
+func Active(view *state.View, w *runwayv1.Workload) *runwayv1.Deployment {
+	if w.GetActiveDeployment() == "" {
+		return nil
+	}
+	return view.Deployment(w.GetActiveDeployment())
+}
+
+// Size returns how many replicas of a revision there are to be when count are
+// wanted: as many as its own bounds allow, which may be others than those that the
+// count was chosen in.
+func Size(count uint32, spec *runwayv1.RevisionSpec) int {
+	policy := spec.GetScale()
+	count = max(count, policy.GetMin())
+	if policy.GetMax() != 0 {
+		count = min(count, policy.GetMax())
+	}
+	return int(count)
 }
 
 // Ended tells whether nothing of the replica runs any more, or its agent has given
@@ -41,6 +65,12 @@ func Ended(r *runwayv1.Replica) bool {
 	}
 }
 
+// PortRefused tells whether the replica ended because something foreign holds its
+// node port: the machine's fault, which says nothing about the revision.
+func PortRefused(r *runwayv1.Replica) bool {
+	return Ended(r) && r.GetStatus().GetCause().GetCode() == string(code.NodePortTaken)
+}
+
 // Counts tells whether the replica is one of the wanted ones: meant to serve, not
 // ended, and on a node that is not given up.
 func Counts(view *state.View, r *runwayv1.Replica) bool {
@@ -51,13 +81,22 @@ func Counts(view *state.View, r *runwayv1.Replica) bool {
 	return node != nil && node.GetStatus().GetPhase() != runwayv1.NodePhase_NODE_PHASE_DOWN
 }
 
-// IsServing tells whether the replica does its work: passes its probes and, with
-// an endpoint, every live ingress has confirmed a generation with it.
-func IsServing(view *state.View, r *runwayv1.Replica, spec *runwayv1.RevisionSpec) bool {
+// Serves tells whether the replica does its work: it counts, passes its probes on a
+// node that is heard of and, with an endpoint, every live ingress has confirmed a
+// generation with it.
+func Serves(view *state.View, r *runwayv1.Replica) bool {
 	if !Counts(view, r) || !r.GetStatus().GetReady() {
 		return false
 	}
-	return !HasEndpoint(spec) || r.GetRouting().GetServing()
+	if view.Node(r.GetPlan().GetNode()).GetStatus().GetPhase() != runwayv1.NodePhase_NODE_PHASE_READY {
+		return false
+	}
+	return r.GetRouting().GetServing() || !HasEndpoint(SpecOf(view, r))
+}
+
+// SpecOf returns what the replica runs.
+func SpecOf(view *state.View, r *runwayv1.Replica) *runwayv1.RevisionSpec {
+	return view.Revision(state.IDOf(r.GetWorkload()), r.GetRevision()).GetSpec()
 }
 
 // HasEndpoint tells whether requests are routed to replicas of the spec.
@@ -74,4 +113,16 @@ func Select(replicas []*runwayv1.Replica, keep func(*runwayv1.Replica) bool) []*
 		}
 	}
 	return kept
+}
+
+// Share returns how many of the replicas that leave are still needed: of an outgoing
+// set that was whole with outgoing replicas, what the serving ones of an incoming
+// set, whole with incoming, do not make up for. Each new one takes the place of its
+// share, rounded so that there is never too little.
+func Share(outgoing, incoming, serving int) int {
+	if incoming <= 0 || serving >= incoming {
+		return 0
+	}
+	missing := incoming - max(serving, 0)
+	return (outgoing*missing + incoming - 1) / incoming
 }

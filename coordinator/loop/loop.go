@@ -1,23 +1,31 @@
 // Package loop runs a controller: a level-triggered loop that looks at the whole
 // state whenever something changed, and at least at every resync. Start-up, events
-// and repair are therefore one path. It decides nothing itself.
+// and repair are therefore one path. It decides nothing itself, and lets nothing
+// that one step trips over end the loop.
 package loop
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/state"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// retry is how long a loop waits after a failed step before it looks again, so
-// that a refusing log does not make a busy loop.
-const retry = 250 * time.Millisecond
+// A loop waits before it looks again when a step failed or was refused in part, so
+// that a refusing log does not make a busy loop: retryFirst, then twice as long each
+// time, up to retryMost.
+const (
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 2 * time.Second
+)
 
 // Applier writes a command to the replicated log and returns when it is applied.
 type Applier interface {
@@ -25,7 +33,7 @@ type Applier interface {
 }
 
 // Plan looks at the state and returns the commands that bring it closer to what
-// is desired. It must be pure, and return nothing when all is as desired.
+// is desired. It must return nothing when all is as desired.
 type Plan func(view *state.View, now time.Time) []proto.Message
 
 // Config of a controller's loop.
@@ -49,20 +57,34 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Errors that end a step and not the loop.
+var (
+	errPanic   = errors.New("the plan panicked")
+	errRefused = errors.New("a command was refused")
+)
+
 // Run loops until ctx ends. It never returns an error of a step: a step that
-// failed is tried again from a fresh look.
+// failed is tried again from a fresh look. After a step that wrote something it
+// looks again at once.
 func Run(ctx context.Context, c Config) error {
 	log := c.Log.With("component", c.Name)
+	delay := retryFirst
 	for ctx.Err() == nil {
-		wake := c.wake()
-		view := c.Views()
+		wake, view := c.wake(), c.Views()
 		changed := view.Changed(c.Tables...)
-		if err := c.submit(ctx, c.Plan(view, time.Now())); err != nil && ctx.Err() == nil {
-			log.Warn("step refused, looking again", "err", err, "index", view.Index())
-			wait(ctx, nil, nil, retry)
-			continue
+		wrote, err := c.step(ctx, view)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			report(ctx, log, err, view.Index())
+			c.waitAgain(ctx, err, changed, wake, delay)
+			delay = min(2*delay, retryMost)
+		default:
+			delay = retryFirst
+			if !wrote {
+				wait(ctx, changed, wake, c.Resync)
+			}
 		}
-		wait(ctx, changed, wake, c.Resync)
 	}
 	return nil
 }
@@ -74,19 +96,71 @@ func (c Config) wake() <-chan struct{} {
 	return c.Wake()
 }
 
-// submit applies the commands in order and stops at the first that fails, because
-// the later ones may rest on it.
-func (c Config) submit(ctx context.Context, commands []proto.Message) error {
-	for _, payload := range commands {
-		_, err := c.Applier.Apply(ctx, payload)
-		if errors.Is(err, command.ErrConflict) || errors.Is(err, command.ErrNotFound) {
-			return nil // the state moved on under this plan; the change has woken us
+// step plans once and submits. A panic of the plan is an error of this step.
+func (c Config) step(ctx context.Context, view *state.View) (wrote bool, err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, defect, debug.Stack())
 		}
-		if err != nil {
-			return err
+	}()
+	commands := c.Plan(view, time.Now())
+	return len(commands) > 0, c.submit(ctx, commands)
+}
+
+// submit applies the commands in order. One that is refused says nothing about the
+// others, which are about other workloads: it is remembered, and the loop looks
+// again. Without a log to write to, the rest is left.
+func (c Config) submit(ctx context.Context, commands []proto.Message) error {
+	var refused []error
+	for _, payload := range commands {
+		for _, part := range split(payload, batch) {
+			result, err := c.Applier.Apply(ctx, part)
+			var rejection *command.Rejection
+			switch {
+			case errors.As(err, &rejection):
+				refused = append(refused, fmt.Errorf("%w: %T: %w", errRefused, part, err))
+			case err != nil:
+				return err
+			default:
+				refused = append(refused, refusalsOf(result)...)
+			}
 		}
 	}
-	return nil
+	return errors.Join(refused...)
+}
+
+// refusalsOf returns the items that a command left out.
+func refusalsOf(result command.Result) []error {
+	refusals, ok := result.Value.(*runwayv1.Refusals)
+	if !ok {
+		return nil
+	}
+	var refused []error
+	for _, r := range refusals.GetRefused() {
+		refused = append(refused, fmt.Errorf("%w: replica %q: %w: %s %s", errRefused, r.GetReplica(), command.ErrConflict, r.GetCode(), r.GetReason()))
+	}
+	return refused
+}
+
+// report logs why a step has to be repeated, by who must act.
+func report(ctx context.Context, log *slog.Logger, err error, index uint64) {
+	level := slog.LevelWarn
+	switch {
+	case errors.Is(err, errPanic), errors.Is(err, command.ErrInternal):
+		level = slog.LevelError
+	case errors.Is(err, command.ErrConflict), errors.Is(err, command.ErrNotFound):
+		level = slog.LevelDebug // the state moved on under the plan
+	}
+	log.Log(ctx, level, "step refused, looking again", "err", err, "index", index)
+}
+
+// waitAgain waits after a failed step. A refusal may be over with the next change;
+// a log that takes nothing is not.
+func (c Config) waitAgain(ctx context.Context, err error, changed, wake <-chan struct{}, delay time.Duration) {
+	if !errors.Is(err, errRefused) {
+		changed, wake = nil, nil
+	}
+	wait(ctx, changed, wake, delay)
 }
 
 func wait(ctx context.Context, changed, wake <-chan struct{}, most time.Duration) {

@@ -1,7 +1,7 @@
 // Package nodehealth decides which nodes and ingresses are there, from the beats of
-// their sessions. It says so in the state; what becomes of the replicas is decided
-// elsewhere. Every new leader starts every timer afresh, so an election never looks
-// like a mass failure.
+// their sessions and, for ingresses, from what they confirm. It says so in the state;
+// what becomes of the replicas is decided elsewhere. Every new leader starts every
+// timer afresh, so an election never looks like a mass failure.
 package nodehealth
 
 import (
@@ -26,8 +26,14 @@ const (
 	downAfter = 12 * time.Second
 	// lostAfter three missed beats, an ingress blocks no deployment any more.
 	lostAfter = 3 * time.Second
+	// silentAfter is how long an ingress that beats may owe the confirmation of a
+	// generation before it counts as lost all the same.
+	silentAfter = 5 * time.Second
 	// resync is how late a missed beat may be noticed.
 	resync = 250 * time.Millisecond
+	// paused is the gap between two looks that means that this process stood still:
+	// it is then the one that missed the beats.
+	paused = suspectAfter / 2
 )
 
 // Config of the node health controller.
@@ -36,7 +42,10 @@ type Config struct {
 	Applier loop.Applier
 	// LastBeat returns when a node or an ingress was heard of last by this leader.
 	LastBeat func(id string) time.Time
-	Log      *slog.Logger
+	// Unconfirmed returns since when an ingress owes the confirmation of a generation
+	// of the routes, zero when it owes none.
+	Unconfirmed func(ingress string) time.Time
+	Log         *slog.Logger
 }
 
 // Controller is the health loop of the leader.
@@ -52,27 +61,62 @@ func (c *Controller) Run(ctx context.Context) error {
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableNodes, state.TableIngresses},
 		Resync:  resync,
-		Plan:    c.plan,
+		Plan:    (&judge{Config: c.config}).plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
 	})
 }
 
-func (c *Controller) plan(view *state.View, now time.Time) []proto.Message {
+// judge is one leadership.
+type judge struct {
+	Config
+	// looked is the time of the look before; awake is since when this process has
+	// looked without a pause.
+	looked, awake time.Time
+}
+
+func (j *judge) plan(view *state.View, now time.Time) []proto.Message {
+	if now.Sub(j.looked) > paused {
+		j.awake = now
+	}
+	j.looked = now
 	var commands []proto.Message
 	for _, n := range view.Nodes() {
-		silent := now.Sub(c.config.LastBeat(n.GetId()))
+		silent := j.silence(n.GetId(), now)
 		if phase := nodePhase(n.GetStatus().GetPhase(), silent); phase != n.GetStatus().GetPhase() {
-			commands = append(commands, &runwayv1.SetNodePhase{Node: n.GetId(), Phase: phase, Reason: reason(silent)})
+			commands = append(commands, &runwayv1.SetNodePhase{Node: n.GetId(), Phase: phase, Reason: heard(silent)})
 		}
 	}
 	for _, i := range view.Ingresses() {
-		silent := now.Sub(c.config.LastBeat(i.GetId()))
-		if phase := ingressPhase(silent); phase != i.GetStatus().GetPhase() {
-			commands = append(commands, &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: reason(silent)})
+		if phase, reason := j.ingress(i, now); phase != i.GetStatus().GetPhase() {
+			commands = append(commands, &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: reason})
 		}
 	}
 	return commands
+}
+
+// silence is how long a machine was not heard of while somebody listened.
+func (j *judge) silence(id string, now time.Time) time.Duration {
+	return now.Sub(later(j.LastBeat(id), j.awake))
+}
+
+// ingress returns the phase that an ingress should have and why. One that came back
+// counts from its first beat as lost until it confirms the routes, unless it has
+// registered anew, which gives it the time that every live one has.
+func (j *judge) ingress(i *runwayv1.Ingress, now time.Time) (runwayv1.IngressPhase, string) {
+	silent, since := j.silence(i.GetId(), now), j.Unconfirmed(i.GetId())
+	lost := i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LOST
+	owes := now.Sub(later(later(since, i.GetStatus().GetPhaseSince().AsTime()), j.awake))
+	switch {
+	case silent >= lostAfter:
+		return runwayv1.IngressPhase_INGRESS_PHASE_LOST, heard(silent)
+	case since.IsZero():
+		return runwayv1.IngressPhase_INGRESS_PHASE_LIVE, heard(silent)
+	case lost || owes < silentAfter:
+		return i.GetStatus().GetPhase(), ""
+	default:
+		return runwayv1.IngressPhase_INGRESS_PHASE_LOST, "is heard of, but has not confirmed its routes for " + round(owes)
+	}
 }
 
 // nodePhase never brings a node back from down: that takes a registration, which
@@ -88,16 +132,18 @@ func nodePhase(phase runwayv1.NodePhase, silent time.Duration) runwayv1.NodePhas
 	}
 }
 
-func ingressPhase(silent time.Duration) runwayv1.IngressPhase {
-	if silent >= lostAfter {
-		return runwayv1.IngressPhase_INGRESS_PHASE_LOST
-	}
-	return runwayv1.IngressPhase_INGRESS_PHASE_LIVE
-}
-
-func reason(silent time.Duration) string {
+func heard(silent time.Duration) string {
 	if silent < suspectAfter {
 		return "heard of again"
 	}
-	return fmt.Sprintf("not heard of for %s", silent.Round(100*time.Millisecond))
+	return "not heard of for " + round(silent)
+}
+
+func round(d time.Duration) string { return fmt.Sprint(d.Round(100 * time.Millisecond)) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"github.com/runway-platform/runway/scheduler"
@@ -41,7 +42,9 @@ func node(n *runwayv1.Node) scheduler.Node {
 }
 
 // placed counts a replica until its row is purged: its port may still be known to
-// an ingress. What has stopped no longer uses the node's resources.
+// an ingress, or something foreign holds it. The rows are therefore the quarantine of
+// ports, and survive a change of leaders. What has stopped no longer uses the node's
+// resources.
 func placed(view *state.View, r *runwayv1.Replica) scheduler.Placed {
 	id := state.IDOf(r.GetWorkload())
 	p := scheduler.Placed{
@@ -51,8 +54,8 @@ func placed(view *state.View, r *runwayv1.Replica) scheduler.Placed {
 		Port:     int(r.GetPlan().GetNodePort()),
 		Index:    r.GetMeta().GetCreatedIndex(),
 	}
-	if revision := view.Revision(id, r.GetRevision()); revision != nil && r.GetStatus().GetPhase() != runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED {
-		p.Reservation = reservation(revision.GetSpec().GetResources())
+	if r.GetStatus().GetPhase() != runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED {
+		p.Reservation = reservation(fleet.SpecOf(view, r).GetResources())
 	}
 	return p
 }
@@ -64,7 +67,7 @@ func request(view *state.View, t target) scheduler.Request {
 		Region:      t.region,
 		Reservation: reservation(spec.GetResources()),
 		NeedsPort:   spec.GetContainerPort() != 0,
-		Count:       t.count - len(t.replicas),
+		Count:       t.missing(),
 	}
 }
 

@@ -33,7 +33,7 @@ func New(config Config) *Controller { return &Controller{config: config} }
 
 // Run places until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
-	p := &planner{newID: c.config.NewID}
+	p := &planner{newID: c.config.NewID, guard: loop.NewGuard("placement", c.config.Log)}
 	return loop.Run(ctx, loop.Config{
 		Name:    "placement",
 		Views:   c.config.Views,
@@ -44,6 +44,3 @@ func (c *Controller) Run(ctx context.Context) error {
 		Log:     c.config.Log,
 	})
 }
-
-// planner is the pure part; only the IDs come from outside.
-type planner struct{ newID func() string }

@@ -11,67 +11,101 @@ type target struct {
 	workload   state.WorkloadID
 	region     string
 	deployment string // that new replicas belong to
-	revision   uint64
+	revision   uint64 // that new replicas run; 0 when none are made
 	count      int
 	replicas   []*runwayv1.Replica // that count now
+	rows       []*runwayv1.Replica // those, and the ones that ended
 }
 
-// targets returns what every workload should have. A workload that is deleted or
-// has never been deployed has none.
-func targets(view *state.View) []target {
+// targetsOf returns the sets that a workload should have. One that is deleted has
+// none: its replicas are somebody else's to end.
+func targetsOf(view *state.View, w *runwayv1.Workload) []target {
+	if w.GetDelete() {
+		return nil
+	}
+	s := subject{view: view, id: state.IDOf(w.GetKey()), base: fleet.BaseOf(view, w), active: fleet.Active(view, w)}
 	var all []target
-	for _, w := range view.Workloads() {
-		if w.GetDelete() {
+	for _, wanted := range view.WantedOf(s.id) {
+		s.wanted = wanted
+		s.here = fleet.Select(view.ReplicasOf(s.id), func(r *runwayv1.Replica) bool {
+			return r.GetPlan().GetRegion() == wanted.GetRegion()
+		})
+		if s.active != nil {
+			all = append(all, s.duringDeployment()...)
 			continue
 		}
-		all = append(all, targetsOf(view, w)...)
+		all = append(all, s.atRest()...)
 	}
 	return all
 }
 
-func targetsOf(view *state.View, w *runwayv1.Workload) []target {
-	id := state.IDOf(w.GetKey())
-	serving := fleet.Serving(view, id)
-	active := fleet.Active(view, w)
-	counted := fleet.Select(view.ReplicasOf(id), func(r *runwayv1.Replica) bool { return fleet.Counts(view, r) })
-
-	var all []target
-	for _, wanted := range view.WantedOf(id) {
-		here := inRegion(counted, wanted.GetRegion())
-		switch {
-		case active != nil:
-			all = append(all, duringDeployment(id, wanted, active, serving, here)...)
-		case serving != nil:
-			all = append(all, target{
-				workload: id, region: wanted.GetRegion(), deployment: serving.GetId(),
-				revision: serving.GetSpec().GetRevision(), count: int(wanted.GetCount()), replicas: here,
-			})
-		}
-	}
-	return all
+// subject is one workload in one region.
+type subject struct {
+	view   *state.View
+	id     state.WorkloadID
+	base   *fleet.Base          // nil before the first success
+	active *runwayv1.Deployment // nil at rest
+	wanted *runwayv1.Wanted
+	here   []*runwayv1.Replica
 }
 
 // duringDeployment returns the sets that the deployment's step asks for: its own
-// replicas, and all others. Others are made anew only from a revision that has
-// served.
-func duringDeployment(id state.WorkloadID, wanted *runwayv1.Wanted, active, serving *runwayv1.Deployment, here []*runwayv1.Replica) []target {
-	step := stepIn(active, wanted.GetRegion())
+// replicas, which are not made while it is undone, and all others, which are made
+// only from a revision that has served.
+func (s subject) duringDeployment() []target {
+	step := stepIn(s.active, s.wanted.GetRegion())
 	if step == nil {
 		return nil // the deployment has not decided yet
 	}
-	own := fleet.Select(here, func(r *runwayv1.Replica) bool { return r.GetDeployment() == active.GetId() })
-	others := fleet.Select(here, func(r *runwayv1.Replica) bool { return r.GetDeployment() != active.GetId() })
-	fresh := target{
-		workload: id, region: wanted.GetRegion(), deployment: active.GetId(),
-		revision: active.GetSpec().GetRevision(), count: int(step.GetNew()), replicas: own,
+	fresh := s.target(int(step.GetNew()), s.owns)
+	if s.active.GetStatus().GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING {
+		fresh.deployment, fresh.revision = s.active.GetId(), s.active.GetSpec().GetRevision()
 	}
-	old := target{workload: id, region: wanted.GetRegion(), count: int(step.GetOld()), replicas: others}
-	if serving != nil {
-		old.deployment, old.revision = serving.GetId(), serving.GetSpec().GetRevision()
-	} else {
-		old.count = min(old.count, len(others))
+	old := s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) })
+	if s.base != nil {
+		old.deployment, old.revision = s.base.Deployment, s.base.Revision
 	}
 	return []target{fresh, old}
+}
+
+// atRest returns the set of the base, and that of strays: replicas of deployments
+// that ended without success. Strays go as the base takes their place.
+func (s subject) atRest() []target {
+	if s.base == nil {
+		return []target{s.target(0, func(*runwayv1.Replica) bool { return true })}
+	}
+	size := fleet.Size(s.wanted.GetCount(), s.view.Revision(s.id, s.base.Revision).GetSpec())
+	base := s.target(size, s.isBase)
+	base.deployment, base.revision = s.base.Deployment, s.base.Revision
+	strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.isBase(r) })
+	strays.count = min(s.serving(strays.replicas), size-min(size, s.serving(base.replicas)))
+	return []target{base, strays}
+}
+
+// target returns the set of the replicas that belong to it. Without a revision to
+// make replicas from, a set only shrinks.
+func (s subject) target(count int, belongs func(*runwayv1.Replica) bool) target {
+	rows := fleet.Select(s.here, belongs)
+	return target{
+		workload: s.id, region: s.wanted.GetRegion(), count: count, rows: rows,
+		replicas: fleet.Select(rows, func(r *runwayv1.Replica) bool { return fleet.Counts(s.view, r) }),
+	}
+}
+
+func (s subject) owns(r *runwayv1.Replica) bool { return r.GetDeployment() == s.active.GetId() }
+
+func (s subject) isBase(r *runwayv1.Replica) bool { return r.GetRevision() == s.base.Revision }
+
+func (s subject) serving(replicas []*runwayv1.Replica) int {
+	return len(fleet.Select(replicas, func(r *runwayv1.Replica) bool { return fleet.Serves(s.view, r) }))
+}
+
+// missing is how many replicas are to be made.
+func (t target) missing() int {
+	if t.revision == 0 {
+		return 0
+	}
+	return max(0, t.count-len(t.replicas))
 }
 
 func stepIn(d *runwayv1.Deployment, region string) *runwayv1.DeploymentTarget {
@@ -81,8 +115,4 @@ func stepIn(d *runwayv1.Deployment, region string) *runwayv1.DeploymentTarget {
 		}
 	}
 	return nil
-}
-
-func inRegion(replicas []*runwayv1.Replica, region string) []*runwayv1.Replica {
-	return fleet.Select(replicas, func(r *runwayv1.Replica) bool { return r.GetPlan().GetRegion() == region })
 }

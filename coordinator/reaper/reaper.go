@@ -19,7 +19,8 @@ import (
 
 const (
 	// keepFailed is how long the row of a failed replica stays: it makes the next
-	// one wait, and tells people why.
+	// one wait, tells people why, and keeps a port that was refused from being tried
+	// again at once.
 	keepFailed = 10 * time.Minute
 	// resync is how late the end of keepFailed may be noticed.
 	resync = time.Second
@@ -45,21 +46,25 @@ func (c *Controller) Run(ctx context.Context) error {
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableWorkloads, state.TableReplicas, state.TableDeployments, state.TableNodes},
 		Resync:  resync,
-		Plan:    plan,
+		Plan:    (&planner{guard: loop.NewGuard("reaper", c.config.Log)}).plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
 	})
 }
 
-func plan(view *state.View, now time.Time) []proto.Message {
-	goals := &runwayv1.SetReplicaGoals{}
-	purge := &runwayv1.PurgeReplicas{}
+// planner is the pure part.
+type planner struct{ guard *loop.Guard }
+
+func (p *planner) plan(view *state.View, now time.Time) []proto.Message {
+	goals, purge := &runwayv1.SetReplicaGoals{}, &runwayv1.PurgeReplicas{}
 	for _, r := range view.Replicas() {
-		if next, reason := nextGoal(view, r); next != r.GetPlan().GetGoal() {
-			goals.Goals = append(goals.Goals, &runwayv1.ReplicaGoal{Replica: r.GetId(), Goal: next, Reason: reason})
-		} else if purgeable(view, r, now) {
-			purge.Replicas = append(purge.Replicas, r.GetId())
-		}
+		p.guard.Do(r.GetWorkload(), func() {
+			if next, reason := nextGoal(view, r); next != r.GetPlan().GetGoal() {
+				goals.Goals = append(goals.Goals, &runwayv1.ReplicaGoal{Replica: r.GetId(), Goal: next, Reason: reason})
+			} else if purgeable(view, r, now) {
+				purge.Replicas = append(purge.Replicas, r.GetId())
+			}
+		})
 	}
 	var commands []proto.Message
 	if len(goals.Goals) > 0 {
@@ -68,7 +73,8 @@ func plan(view *state.View, now time.Time) []proto.Message {
 	if len(purge.Replicas) > 0 {
 		commands = append(commands, purge)
 	}
-	return append(commands, dismantled(view)...)
+	commands = append(commands, dismantled(view)...)
+	return append(commands, p.guard.Events()...)
 }
 
 // nextGoal returns what the replica should be doing and why.
@@ -82,8 +88,10 @@ func nextGoal(view *state.View, r *runwayv1.Replica) (runwayv1.Goal, string) {
 		return goal, ""
 	case workload == nil || workload.GetDelete():
 		return runwayv1.Goal_GOAL_DRAIN, "the service is deleted"
-	case givenUp(r) && workload.GetActiveDeployment() != r.GetDeployment():
-		return runwayv1.Goal_GOAL_DRAIN, "it failed"
+	case fleet.PortRefused(r):
+		return runwayv1.Goal_GOAL_DRAIN, "its node port is in use by somebody else"
+	case fleet.Ended(r) && workload.GetActiveDeployment() != r.GetDeployment():
+		return runwayv1.Goal_GOAL_DRAIN, "it ended"
 	case replaced(view, r, workload):
 		return runwayv1.Goal_GOAL_DRAIN, "its node was down and it was replaced"
 	default:
@@ -91,28 +99,27 @@ func nextGoal(view *state.View, r *runwayv1.Replica) (runwayv1.Goal, string) {
 	}
 }
 
-// givenUp tells whether the agent will not start the replica again.
-func givenUp(r *runwayv1.Replica) bool {
-	return r.GetStatus().GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED
-}
-
-// replaced tells whether the replica is on a node that was given up while the
-// workload has all it wants elsewhere.
+// replaced tells whether the replica is on a node that was given up while as many as
+// the workload wants serve elsewhere. Until then it is taken back if the node returns.
 func replaced(view *state.View, r *runwayv1.Replica, w *runwayv1.Workload) bool {
 	if fleet.Counts(view, r) || fleet.Ended(r) {
 		return false
 	}
-	id := state.IDOf(w.GetKey())
-	counted := fleet.Select(view.ReplicasOf(id), func(o *runwayv1.Replica) bool {
-		return fleet.Counts(view, o) && o.GetPlan().GetRegion() == r.GetPlan().GetRegion()
+	id, region := state.IDOf(w.GetKey()), r.GetPlan().GetRegion()
+	serving := fleet.Select(view.ReplicasOf(id), func(o *runwayv1.Replica) bool {
+		return o.GetPlan().GetRegion() == region && fleet.Serves(view, o)
 	})
-	return len(counted) >= int(view.Wanted(id, r.GetPlan().GetRegion()).GetCount())
+	return len(serving) >= fleet.Size(view.Wanted(id, region).GetCount(), fleet.SpecOf(view, r))
 }
 
 // purgeable tells whether nothing can refer to the replica any more: nothing of it
-// runs, and no ingress can send a request to its port.
+// runs, and no ingress can send a request to its port. One that failed is remembered
+// for a while, and its port with it.
 func purgeable(view *state.View, r *runwayv1.Replica, now time.Time) bool {
-	if r.GetStatus().GetPhase() != runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED || !r.GetRouting().GetReleased() {
+	if r.GetStatus().GetPhase() != runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED {
+		return false
+	}
+	if r.GetPlan().GetNodePort() != 0 && !r.GetRouting().GetReleased() {
 		return false
 	}
 	if r.GetStatus().GetCause() == nil || view.Workload(state.IDOf(r.GetWorkload())).GetDelete() {

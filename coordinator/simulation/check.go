@@ -58,8 +58,7 @@ func (w *World) Watch(ctx context.Context, floor func() int, v *Violations) {
 func (w *World) serving(view *state.View) int {
 	count := 0
 	for _, r := range view.ReplicasOf(state.IDOf(Key)) {
-		spec := view.Revision(state.IDOf(Key), r.GetRevision()).GetSpec()
-		if fleet.IsServing(view, r, spec) {
+		if fleet.Serves(view, r) {
 			count++
 		}
 	}

@@ -1970,7 +1970,10 @@ type DeploymentStatus struct {
 	Wanted  uint32 `protobuf:"varint,7,opt,name=wanted,proto3" json:"wanted,omitempty"`
 	// How many replicas there are to be now, by region: the step that it is at.
 	// Placement makes them so.
-	Targets       []*DeploymentTarget `protobuf:"bytes,8,rep,name=targets,proto3" json:"targets,omitempty"`
+	Targets []*DeploymentTarget `protobuf:"bytes,8,rep,name=targets,proto3" json:"targets,omitempty"`
+	// Most replicas of the new set that ever served at once: only more than that is
+	// progress, so that a set that comes and goes still reaches the deadline.
+	MostServing   uint32 `protobuf:"varint,9,opt,name=most_serving,json=mostServing,proto3" json:"most_serving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2059,6 +2062,13 @@ func (x *DeploymentStatus) GetTargets() []*DeploymentTarget {
 		return x.Targets
 	}
 	return nil
+}
+
+func (x *DeploymentStatus) GetMostServing() uint32 {
+	if x != nil {
+		return x.MostServing
+	}
+	return 0
 }
 
 // DeploymentTarget is the size of both sets in one region during a deployment.
@@ -3674,7 +3684,7 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\arestart\x18\x06 \x01(\bR\arestart\x12\x16\n" +
 	"\x06cancel\x18\a \x01(\bR\x06cancel\x12'\n" +
-	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\x88\x03\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\xab\x03\n" +
 	"\x10DeploymentStatus\x120\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1a.runway.v1.DeploymentPhaseR\x05phase\x12&\n" +
 	"\x05cause\x18\x02 \x01(\v2\x10.runway.v1.CauseR\x05cause\x129\n" +
@@ -3684,7 +3694,8 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\rprogressed_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fprogressedAt\x12\x18\n" +
 	"\aserving\x18\x06 \x01(\rR\aserving\x12\x16\n" +
 	"\x06wanted\x18\a \x01(\rR\x06wanted\x125\n" +
-	"\atargets\x18\b \x03(\v2\x1b.runway.v1.DeploymentTargetR\atargets\"N\n" +
+	"\atargets\x18\b \x03(\v2\x1b.runway.v1.DeploymentTargetR\atargets\x12!\n" +
+	"\fmost_serving\x18\t \x01(\rR\vmostServing\"N\n" +
 	"\x10DeploymentTarget\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\tR\x06region\x12\x10\n" +
 	"\x03new\x18\x02 \x01(\rR\x03new\x12\x10\n" +
