@@ -75,7 +75,7 @@ func (c Config) issueOwn(authority *identity.Authority, id string, now time.Time
 // out the first token.
 func (c *Coordinator) initCluster(ctx context.Context) error {
 	if c.store.View().Cluster() != nil {
-		return nil
+		return c.config.forgetFounding()
 	}
 	sealed, err := os.ReadFile(c.config.foundingFile())
 	if err != nil {
@@ -91,10 +91,19 @@ func (c *Coordinator) initCluster(ctx context.Context) error {
 		return err
 	}
 	_, err = c.node.Apply(ctx, c.founding(sealed, token, time.Now()))
-	if errors.Is(err, command.ErrExists) {
-		return nil
+	if err != nil && !errors.Is(err, command.ErrExists) {
+		return err
 	}
-	return err
+	return c.config.forgetFounding()
+}
+
+// forgetFounding removes the sealed key once the log holds it: one copy is enough
+// to guard.
+func (c Config) forgetFounding() error {
+	if err := os.Remove(c.foundingFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove founding file: %w", err)
+	}
+	return nil
 }
 
 func (c *Coordinator) founding(sealed []byte, token string, now time.Time) *runwayv1.InitCluster {
