@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runway-platform/runway/proto/code"
+	naming "github.com/runway-platform/runway/proto/name"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
@@ -66,8 +67,8 @@ func (w *walker) checkName(top position) {
 		}
 		w.add(top, code.ManifestMissing, "metadata.name is missing", "add the name of the service")
 	}
-	if len(w.draft.name) > maxNameLength {
-		w.add(w.at("metadata.name"), code.ManifestValue, fmt.Sprintf("metadata.name has %d characters", len(w.draft.name)), fmt.Sprintf("use at most %d", maxNameLength))
+	if len(w.draft.name) > naming.MaxLength {
+		w.add(w.at("metadata.name"), code.ManifestValue, fmt.Sprintf("metadata.name has %d characters", len(w.draft.name)), fmt.Sprintf("use at most %d", naming.MaxLength))
 	}
 }
 

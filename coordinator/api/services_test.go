@@ -98,6 +98,9 @@ func TestDeploy_Refuses(t *testing.T) {
 	}{
 		{"no key", func(r *runwayv1.DeployRequest) { r.Workload = nil }, code.NameInvalid},
 		{"name with underscore", func(r *runwayv1.DeployRequest) { r.Workload.Service = "ai_gateway" }, code.NameInvalid},
+		{"reserved service", func(r *runwayv1.DeployRequest) { r.Workload.Service = "localhost" }, code.NameInvalid},
+		{"reserved environment", func(r *runwayv1.DeployRequest) { r.Workload.Environment = "metadata" }, code.NameInvalid},
+		{"encoded name", func(r *runwayv1.DeployRequest) { r.Workload.Service = "xn--abc" }, code.NameInvalid},
 		{"endless name", func(r *runwayv1.DeployRequest) { r.Workload.Service = strings.Repeat("a", 64) }, code.NameInvalid},
 		{"no such space", func(r *runwayv1.DeployRequest) { r.Workload.Space = "nowhere" }, code.SpaceNotFound},
 		{"unknown strategy", func(r *runwayv1.DeployRequest) { r.Strategy = "canary" }, code.SpecInvalid},

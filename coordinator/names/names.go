@@ -5,10 +5,10 @@ package names
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/runway-platform/runway/proto/name"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -25,16 +25,14 @@ const (
 	maxHost = 253
 )
 
-// ErrName means that a name cannot become a DNS label.
+// ErrName means that a name cannot become a DNS label, or is reserved.
 var ErrName = errors.New("use lower-case letters, digits and hyphens, at most 63, starting with a letter and ending without a hyphen")
-
-var label = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Check returns ErrName when a name is not allowed. What names what ("space") is
 // for the message only.
-func Check(what, name string) error {
-	if !label.MatchString(name) {
-		return fmt.Errorf("%s %q: %w", what, shorten(name), ErrName)
+func Check(what, chosen string) error {
+	if fault := name.Fault(chosen); fault != "" {
+		return fmt.Errorf("%s %q %s: %w", what, shorten(chosen), fault, ErrName)
 	}
 	return nil
 }

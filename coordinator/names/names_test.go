@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "-a", "a-", "2web", "Web", "ai_gateway", "a.b", "a/b", "a\n", "wéb", "раy", "..", strings.Repeat("a", 64), strings.Repeat("x", 10000),
+		"", "-a", "a-", "2web", "Web", "ai_gateway", "a.b", "a/b", "a\n", "wéb", "раy", "..", "localhost", "metadata", "internal", "wpad", "xn--abc", strings.Repeat("a", 64), strings.Repeat("x", 10000),
 	} {
 		err := Check("service", bad)
 		if !errors.Is(err, ErrName) {
