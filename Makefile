@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './tools/*' 2>/dev/null) go.mod go.sum
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(BIN)/runway $(BIN)/runwayctl ## bin/runway and bin/runwayctl
 
@@ -52,9 +52,16 @@ bench: build ## benchmarks as ratios in one run; CHECK=1 fails when a goal is mi
 	@scripts/prerequisites.sh
 	@scripts/bench.sh
 
+bench-rolling: export DEPLOYMENTS ?= 50
+bench-rolling: export REQUESTS ?= 1000000
+bench-rolling: export RATE ?= 2000
+bench-rolling: build ## REQUESTS over DEPLOYMENTS by clients that never retry; fails when one is lost
+	@scripts/prerequisites.sh
+	$(GO) test -tags e2e -count=1 -v -timeout 3h -run '^TestRolling_NoRequestIsLost$$' ./e2e
+
 $(BIN)/tools: tools/go.mod tools/go.sum | go-version
 	cd tools && $(GO) build -o ../$(BIN)/tools/ github.com/containerd/nerdctl/v2/cmd/nerdctl github.com/fullstorydev/grpcurl/cmd/grpcurl
 
-.PHONY: help build demo demo-stop unit race e2e test lint proto bench go-version
+.PHONY: help build demo demo-stop unit race e2e test lint proto bench bench-rolling go-version
 go-version:
 	@scripts/go-version.sh
