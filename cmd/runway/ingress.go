@@ -13,6 +13,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/ingress"
+	"github.com/runway-platform/runway/ingress/dns"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -43,8 +44,8 @@ func ingressCommand() *cobra.Command {
 	flags.StringSliceVar(&s.ingress.HTTP, "http", []string{":80"}, "public HTTP listeners; they redirect to HTTPS")
 	flags.StringSliceVar(&s.ingress.HTTPS, "https", []string{":443"}, "public HTTPS listeners")
 	flags.StringSliceVar(&s.ingress.InternalHTTP, "internal-http", nil, "listeners for replicas")
-	flags.StringVar(&s.dns, "dns", ":53", "public DNS listener")
-	flags.StringVar(&s.facts.InternalDns, "internal-dns", "", "DNS listener for replicas")
+	flags.StringVar(&s.dns, "dns", "0.0.0.0:53", "public DNS listener, IP:PORT; empty for none")
+	flags.StringVar(&s.facts.InternalDns, "internal-dns", "", "DNS listener for replicas, IP:PORT")
 	flags.StringSliceVar(&s.facts.PublicAddresses, "public-address", nil, "addresses published in DNS")
 	flags.StringVar(&s.facts.SourceAddress, "source-address", "", "address that its requests to nodes come from")
 	flags.StringVar(&s.facts.Region, "region", "local", "region of the ingress")
@@ -79,9 +80,9 @@ func (s *ingressSettings) run(ctx context.Context) error {
 
 // config completes what the flags gave with what is made from them.
 func (s *ingressSettings) config(conn *client.Conn, log *slog.Logger) (ingress.Config, error) {
+	s.ingress.Registry = newObserved().registry
 	c := s.ingress
 	c.DataDir, c.Coordinator, c.Log = s.member.dataDir, conn, log
-	c.Registry = newObserved().registry
 	c.Facts = &s.facts
 	c.Facts.Version = version
 	c.Facts.HttpPort, c.Facts.HttpsPort = portOf(c.HTTP), portOf(c.HTTPS)
@@ -95,8 +96,35 @@ func (s *ingressSettings) config(conn *client.Conn, log *slog.Logger) (ingress.C
 		}
 		c.TrustedProxies = append(c.TrustedProxies, network)
 	}
-	// DNS companion
+	if s.dns != "" || s.facts.GetInternalDns() != "" {
+		c.Companions = append(c.Companions, s.serveDNS)
+	}
 	return c, nil
+}
+
+// serveDNS answers from the routes that the ingress has in use.
+func (s *ingressSettings) serveDNS(ctx context.Context, i *ingress.Ingress) error {
+	log := newLogger()
+	server, err := dns.New(dns.Config{
+		Public:     addresses(s.dns),
+		Internal:   addresses(s.facts.GetInternalDns()),
+		Upstreams:  s.upstreams,
+		Source:     dns.Follow(i.Routes, log),
+		Registerer: s.ingress.Registry,
+		Log:        log,
+	})
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}
+
+// addresses is a list of one, or of none when it is empty.
+func addresses(one string) []string {
+	if one == "" {
+		return nil
+	}
+	return []string{one}
 }
 
 // portOf returns the port of the first address, 0 when there is none.
