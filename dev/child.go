@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,7 +46,7 @@ func (c *child) Run(ctx context.Context) error {
 		if time.Since(started) > settled {
 			delay = restartDelay
 		}
-		c.log.Warn("process ended, starting it again", "process", c.name, "err", err, "after", delay)
+		c.log.Warn("process ended, starting it again", "process", c.name, "err", err, "said", c.lastLine(), "after", delay)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -80,6 +82,28 @@ func (c *child) runOnce(ctx context.Context) error {
 	}
 	err = process.Wait()
 	return errors.Join(err, removeIfExists(c.path(".pid")))
+}
+
+// lastLine returns the end of the process's output, which tells why it ended.
+func (c *child) lastLine() string {
+	const enough = 4096
+	file, err := os.Open(c.path(".log"))
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	if size, err := file.Seek(0, io.SeekEnd); err == nil {
+		_, err = file.Seek(max(0, size-enough), io.SeekStart)
+		if err != nil {
+			return ""
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(file, enough))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
 }
 
 func (c *child) path(suffix string) string { return c.dir + "/" + c.name + suffix }

@@ -226,7 +226,7 @@ func (c *cluster) wait(ctx context.Context, what string, ask func(context.Contex
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s (see %s): %w", what, c.config.path(what+".log"), err)
+			return fmt.Errorf("wait for %s (see %s): %w", what, c.config.path("*.log"), err)
 		case <-time.After(poll):
 		}
 	}

@@ -22,9 +22,9 @@ const (
 	maxIngresses = 8
 	portFirst    = 20000
 	portLast     = 29999
-	// Listeners that only replicas reach, one port per ingress from here on.
-	internalDNSPort  = 10053
-	internalHTTPPort = 10080
+	// internalOffset is from a public listener's port to that of its counterpart
+	// for replicas, so that two clusters on one machine need no further settings.
+	internalOffset = 2000
 )
 
 // Config of a cluster on one machine. Addresses are host:port.

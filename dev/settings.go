@@ -72,7 +72,6 @@ func (c Config) nodeBasics(i int, containerd string) settings {
 func (c Config) ingressSettings(i int) settings {
 	host, _, _ := net.SplitHostPort(c.HTTPS)
 	name := ingressName(i)
-	internal := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i-1)) }
 	return settings{
 		"data-dir":        c.path(name),
 		"name":            name,
@@ -82,11 +81,17 @@ func (c Config) ingressSettings(i int) settings {
 		"http":            offset(c.HTTP, i-1),
 		"https":           offset(c.HTTPS, i-1),
 		"dns":             offset(c.DNS, i-1),
-		"internal-dns":    internal(internalDNSPort),
-		"internal-http":   internal(internalHTTPPort),
+		"internal-dns":    internal(c.DNS, i),
+		"internal-http":   internal(c.HTTP, i),
 		"public-address":  []string{host},
 		"source-address":  "127.0.0.1",
 	}
+}
+
+// internal is where ingress i serves replicas what it serves the public at address.
+func internal(address string, i int) string {
+	_, port, _ := net.SplitHostPort(offset(address, internalOffset+i-1))
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 func nodeName(i int) string    { return "node-" + strconv.Itoa(i) }
