@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// deployAttempts bounds the repetitions of a Deploy whose answer was lost. The
+// deployAttempts bounds the repetitions of a request whose answer was lost. The
 // idempotency key makes them one deployment.
 const deployAttempts = 3
 
@@ -87,8 +87,11 @@ func (a *app) deploy(ctx context.Context, flags deployFlags, service string) err
 		return err
 	}
 	steps.now("image %s is being resolved", m.Spec.GetImage().GetReference())
-	reply, err := submit(ctx, clients, &runwayv1.DeployRequest{
+	request := &runwayv1.DeployRequest{
 		Workload: key, Spec: m.Spec, Strategy: flags.strategy, Message: flags.message, IdempotencyKey: ulid.Make().String(),
+	}
+	reply, err := submit(ctx, key.GetService(), func(ctx context.Context) (*runwayv1.DeployResponse, error) {
+		return clients.services.Deploy(ctx, request)
 	})
 	if err != nil {
 		return err
@@ -120,10 +123,11 @@ func (a *app) readManifest(file, service string) (*manifest.Manifest, *runwayv1.
 	return m, a.key(name), nil
 }
 
-// submit sends the request, again when the answer was lost on the way.
-func submit(ctx context.Context, c *clients, request *runwayv1.DeployRequest) (reply *runwayv1.DeployResponse, err error) {
+// submit sends a request that starts a deployment of a service, again when the
+// answer was lost on the way.
+func submit(ctx context.Context, service string, send func(context.Context) (*runwayv1.DeployResponse, error)) (reply *runwayv1.DeployResponse, err error) {
 	for range deployAttempts {
-		reply, err = submitOnce(ctx, c, request)
+		reply, err = submitOnce(ctx, send)
 		if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
 			break
 		}
@@ -131,16 +135,16 @@ func submit(ctx context.Context, c *clients, request *runwayv1.DeployRequest) (r
 	if err != nil && ctx.Err() != nil {
 		return nil, &failure{
 			exit: exitInterrupted, code: code.Interrupted, summary: "interrupted before the coordinator answered",
-			fix: "see whether it began: runwayctl deployments list " + request.GetWorkload().GetService(),
+			fix: "see whether it began: runwayctl deployments list " + service,
 		}
 	}
 	return reply, err
 }
 
-func submitOnce(ctx context.Context, c *clients, request *runwayv1.DeployRequest) (*runwayv1.DeployResponse, error) {
+func submitOnce(ctx context.Context, send func(context.Context) (*runwayv1.DeployResponse, error)) (*runwayv1.DeployResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, deployTimeout)
 	defer cancel()
-	return c.services.Deploy(ctx, request)
+	return send(ctx)
 }
 
 // await follows a deployment that was just started, and prints its result.

@@ -202,7 +202,7 @@ func TestLogs_EndByAnInterrupt(t *testing.T) {
 
 func TestRestartAndAttach_FollowToo(t *testing.T) {
 	t.Parallel()
-	for name, args := range map[string]string{"restart": "restart web", "attach": "deployments attach 01JNQ8Z3", "attach_absent": "deployments attach nope"} {
+	for name, args := range map[string]string{"restart": "restart web", "rollback": "rollback web", "rollback_to": "rollback web --to 3 -m why -o json", "rollback_to_none": "rollback web --to 0", "attach": "deployments attach 01JNQ8Z3", "attach_absent": "deployments attach nope"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := clitest.Healthy()

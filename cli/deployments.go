@@ -31,7 +31,13 @@ func (a *app) deploymentsCommand() *cobra.Command {
 		Example: "  runwayctl deployments cancel 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.cancelDeployment(cmd.Context(), args[0]) },
 	}
-	return noun("deployments", "List, show, follow and cancel deployments", list, show, attach, cancel)
+	report := &cobra.Command{
+		Use: "report ID", Short: "Show what was served during a deployment", Args: exactly("ID"),
+		Long:    "Report shows how many requests the ingresses answered while a deployment was in\nprogress, by which revision, and how many failed.",
+		Example: "  runwayctl deployments report 01JD3V",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.showReport(cmd.Context(), args[0]) },
+	}
+	return noun("deployments", "List, show, follow and cancel deployments", list, show, attach, cancel, report)
 }
 
 func (a *app) listDeployments(ctx context.Context, service string) error {
@@ -75,6 +81,9 @@ func (a *app) showDeployment(ctx context.Context, id string) error {
 		t.row("message", d.GetSpec().GetMessage())
 		t.row("started", stamp(d.GetStatus().GetStartedAt()))
 		t.row("ended", stamp(d.GetStatus().GetEndedAt()))
+		if line := reportLine(d); line != "" {
+			t.row("report", line)
+		}
 		if cause := d.GetStatus().GetCause(); cause != nil {
 			t.text("")
 			explain(t, cause)

@@ -32,6 +32,8 @@ var exitOf = map[code.Code]int{
 	code.Interrupted:          exitInterrupted,
 	code.ScaleOutOfBounds:     exitRejected,
 	code.NothingDeployed:      exitRejected,
+	code.NothingBefore:        exitRejected,
+	code.RevisionNotFound:     exitRejected,
 	code.ServiceDeleting:      exitConflict,
 	code.Unplaceable:          exitUnplaceable,
 	code.NodePortsExhausted:   exitUnplaceable,

@@ -30,6 +30,8 @@ func TestExit_OfRefusals(t *testing.T) {
 		{codes.PermissionDenied, code.ImageDenied, 2},
 		{codes.FailedPrecondition, code.NothingDeployed, 2},
 		{codes.OutOfRange, code.ScaleOutOfBounds, 2},
+		{codes.InvalidArgument, code.NothingBefore, 2},
+		{codes.NotFound, code.RevisionNotFound, 2},
 		{codes.NotFound, code.ServiceNotFound, 1},
 		{codes.NotFound, code.DeploymentNotFound, 1},
 		{codes.Internal, code.Internal, 1},
@@ -91,15 +93,15 @@ func TestExit_LastLineOfEveryCommand(t *testing.T) {
 	refused := map[string]error{}
 	for _, method := range []string{
 		"Info", "CreateSpace", "ListSpaces", "GetSpace", "DeleteSpace", "Deploy", "ListServices", "GetService", "ListReplicas", "ListRevisions",
-		"Scale", "Restart", "DeleteService", "Logs", "Why", "GetDeployment", "ListDeployments", "WatchDeployment", "CancelDeployment",
+		"Scale", "Restart", "Rollback", "DeleteService", "Logs", "Why", "GetDeployment", "ListDeployments", "WatchDeployment", "CancelDeployment",
 		"ListNodes", "CreateJoinToken", "ListIngresses", "ListEvents", "CreateToken", "ListTokens", "RevokeToken",
 	} {
 		refused[method] = clitest.Refusal(codes.PermissionDenied, &runwayv1.Cause{Code: string(code.PermissionDenied), Summary: "the token may not do this"})
 	}
 	dir := folder(t, map[string]string{"runway.yml": webManifest})
 	for _, args := range []string{
-		"deploy -f DIR", "status", "status web", "ps", "logs web", "logs web -f", "events", "events -f", "why web", "revisions web", "scale web 2", "restart web",
-		"delete web -y", "deployments list web", "deployments show x", "deployments attach x", "deployments cancel x", "spaces list", "spaces show x", "spaces create shop",
+		"deploy -f DIR", "status", "status web", "ps", "logs web", "logs web -f", "events", "events -f", "why web", "revisions web", "scale web 2", "restart web", "rollback web",
+		"delete web -y", "deployments list web", "deployments show x", "deployments attach x", "deployments cancel x", "deployments report x", "spaces list", "spaces show x", "spaces create shop",
 		"spaces delete x -y", "nodes list", "nodes join-token", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
 	} {
 		o := (&run{fake: &clitest.Fake{Refuse: refused}, args: args, dir: dir, env: map[string]string{"TAG": "1"}}).do(t)

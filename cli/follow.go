@@ -163,6 +163,9 @@ func (w *watch) verdict() error {
 	if w.phase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
 		s := w.last.GetDeployment().GetStatus()
 		w.progress.step("%d of %d serving after %s", s.GetServing(), s.GetWanted(), w.took())
+		if line := reportLine(w.last.GetDeployment()); line != "" {
+			w.progress.step("%s", line)
+		}
 		return nil
 	}
 	cause := w.last.GetDeployment().GetStatus().GetCause()
@@ -172,6 +175,9 @@ func (w *watch) verdict() error {
 	f := causeFailure(cause)
 	f.exit = w.exit(f.code)
 	f.lines = []string{w.ending()}
+	if line := reportLine(w.last.GetDeployment()); line != "" {
+		f.lines = append(f.lines, line)
+	}
 	return f
 }
 

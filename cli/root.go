@@ -33,7 +33,7 @@ func (a *app) root() *cobra.Command {
 	)
 	addTo(root, groupDaily,
 		a.deployCommand(), a.statusCommand(), a.psCommand(), a.logsCommand(), a.eventsCommand(), a.whyCommand(),
-		a.revisionsCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.deploymentsCommand())
+		a.revisionsCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.deploymentsCommand())
 	addTo(root, groupAdmin,
 		a.spacesCommand(), a.nodesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()

@@ -52,6 +52,11 @@ func fullCluster() *clitest.Fake {
 		}},
 		{Problem: "replica web-c: node node-2 is not connected"},
 	}
+	quiet := clitest.Deployment(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED, 2, nil)
+	quiet.Id, quiet.Report = "01JNQ900", nil
+	early := clitest.Deployment(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING, 1, nil)
+	early.Id = "01JNQ901"
+	f.History = append(f.History, quiet, early)
 	f.Scaled = &runwayv1.ScaleResponse{Before: 2, Wanted: &runwayv1.Wanted{Workload: clitest.Web(), Region: "local", Count: 6}}
 	f.Joined = &runwayv1.CreateJoinTokenResponse{Token: "rwj_abc", ExpiresAt: timestamppb.New(clitest.Now.Add(time.Hour))}
 	f.Created = &runwayv1.CreateTokenResponse{Secret: "rwt_abc", Token: &runwayv1.Token{Id: "t3", Name: "ci", ExpiresAt: timestamppb.New(clitest.Now.Add(time.Hour))}}
@@ -86,6 +91,10 @@ func TestViews(t *testing.T) {
 		"deployments_show":   "deployments show 01JNQ8Z3",
 		"deployments_absent": "deployments show nope",
 		"deployments_cancel": "deployments cancel 01JNQ8Z3",
+		"report":             "deployments report 01JNQ8Z3",
+		"report_json":        "deployments report 01JNQ8Z3 -o json",
+		"report_missing":     "deployments report 01JNQ900",
+		"report_early":       "deployments report 01JNQ901",
 		"spaces":             "spaces list -o wide",
 		"spaces_show":        "spaces show shop",
 		"spaces_create":      "spaces create shop",

@@ -57,6 +57,11 @@ func (f *Fake) Restart(context.Context, *runwayv1.RestartRequest) (*runwayv1.Dep
 	return f.Deployed, nil
 }
 
+// Rollback answers with Deployed.
+func (f *Fake) Rollback(context.Context, *runwayv1.RollbackRequest) (*runwayv1.DeployResponse, error) {
+	return f.Deployed, nil
+}
+
 // ListServices answers with AllServices.
 func (f *Fake) ListServices(context.Context, *runwayv1.ListServicesRequest) (*runwayv1.ListServicesResponse, error) {
 	return &runwayv1.ListServicesResponse{Services: f.AllServices}, nil

@@ -44,8 +44,17 @@ func Deployment(phase runwayv1.DeploymentPhase, serving uint32, cause *runwayv1.
 	}
 	if phase >= runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
 		d.Status.EndedAt = Before(time.Minute - 2100*time.Millisecond)
+		d.Report = Report()
 	}
 	return d
+}
+
+// Report is that of Deployment.
+func Report() *runwayv1.DeploymentReport {
+	return &runwayv1.DeploymentReport{
+		Since: Before(time.Minute), Until: Before(time.Minute - 2200*time.Millisecond), Requests: 1236, Failed: 2,
+		Revisions: []*runwayv1.RevisionRequests{{Revision: 0, Requests: 2, Failed: 2}, {Revision: 2, Requests: 800}, {Revision: 3, Requests: 434}},
+	}
 }
 
 // Replica of Deployment.

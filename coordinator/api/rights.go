@@ -83,6 +83,7 @@ var rights = map[string]right{
 	runwayv1.Services_Deploy_FullMethodName:        {roles: deployers, writes: true, space: ofWorkload},
 	runwayv1.Services_Scale_FullMethodName:         {roles: deployers, writes: true, space: ofWorkload},
 	runwayv1.Services_Restart_FullMethodName:       {roles: deployers, writes: true, space: ofWorkload},
+	runwayv1.Services_Rollback_FullMethodName:      {roles: deployers, writes: true, space: ofWorkload},
 	runwayv1.Services_DeleteService_FullMethodName: {roles: deleters, writes: true, space: ofWorkload},
 
 	runwayv1.Deployments_GetDeployment_FullMethodName:    {roles: readers},

@@ -143,6 +143,7 @@ var matrix = map[string]string{
 	"Services.Deploy":              "deployer space_admin cluster_admin",
 	"Services.Scale":               "deployer space_admin cluster_admin",
 	"Services.Restart":             "deployer space_admin cluster_admin",
+	"Services.Rollback":            "deployer space_admin cluster_admin",
 	"Deployments.CancelDeployment": "deployer space_admin cluster_admin",
 	"Services.DeleteService":       "space_admin cluster_admin",
 	"Tokens.CreateToken":           "space_admin cluster_admin",

@@ -32,7 +32,7 @@ func deploy(tx *state.Tx, c *runwayv1.Deploy) (proto.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := putDeployWanted(tx, c); err != nil {
+	if err := putDeployWanted(tx, c, tx.Revision(state.IDOf(c.GetWorkload()), revision).GetSpec()); err != nil {
 		return nil, err
 	}
 	supersede(tx, workload, c)
@@ -112,7 +112,7 @@ func revisionToDeploy(tx *state.Tx, workload *runwayv1.Workload, c *runwayv1.Dep
 		return 0, reject(ErrConflict, code.NothingDeployed, "service %q has no revision that serves", id)
 	}
 	if tx.Revision(id, number) == nil {
-		return 0, reject(ErrNotFound, code.SpecInvalid, "service %q has no revision %d", id, number)
+		return 0, reject(ErrNotFound, code.RevisionNotFound, "service %q has no revision %d", id, number)
 	}
 	return number, nil
 }

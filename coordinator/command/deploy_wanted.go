@@ -16,8 +16,8 @@ const maxReplicas = 100_000
 
 // putDeployWanted writes the wanted counts that a deploy brings. A count that
 // somebody chose by hand, or the autoscaler, stays as it is within the bounds of
-// the new spec.
-func putDeployWanted(tx *state.Tx, c *runwayv1.Deploy) error {
+// spec, that of the revision to move to.
+func putDeployWanted(tx *state.Tx, c *runwayv1.Deploy, spec *runwayv1.RevisionSpec) error {
 	id := state.IDOf(c.GetWorkload())
 	for _, given := range c.GetWanted() {
 		if err := checkRegion(tx, given.GetRegion()); err != nil {
@@ -35,7 +35,7 @@ func putDeployWanted(tx *state.Tx, c *runwayv1.Deploy) error {
 			Writer:   bounded(given.GetWriter()),
 		}
 		if old != nil && old.GetWriter() != writerManifest {
-			next = withinBounds(old, c.GetSpec())
+			next = withinBounds(old, spec)
 		}
 		if old == nil || old.GetCount() != next.GetCount() || old.GetWriter() != next.GetWriter() {
 			tx.PutWanted(next)

@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protodelim"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/runway-platform/runway/coordinator/command"
 	. "github.com/runway-platform/runway/coordinator/coordinatortest"
@@ -84,6 +85,11 @@ func story() []proto.Message {
 		&runwayv1.RecordEvents{Events: []*runwayv1.Event{{Kind: "node.repaired", Node: "n1", Message: "a rule was missing"}}},
 		&runwayv1.PutJoinToken{Token: JoinToken("later", runwayv1.Role_ROLE_INGRESS)},
 		&runwayv1.RemoveNode{Node: "n1"},
+		&runwayv1.RecordDeploymentReport{Deployment: "d1", Report: &runwayv1.DeploymentReport{
+			Since: timestamppb.New(Epoch), Until: timestamppb.New(Epoch.Add(time.Minute)), Requests: 3, Failed: 1,
+			Revisions: []*runwayv1.RevisionRequests{{Revision: 0, Requests: 1, Failed: 1}, {Revision: 1, Requests: 2}}, Incomplete: []string{"i2"},
+		}},
+		&runwayv1.Deploy{Deployment: "d5", Workload: Key("web"), Revision: 1, CreatedBy: "alice", Wanted: []*runwayv1.Wanted{{Region: Region, Count: 1, Writer: "manifest"}}},
 	}
 }
 

@@ -38,6 +38,8 @@ var registry = map[runwayv1.CommandKind]handler{
 	runwayv1.CommandKind_COMMAND_KIND_PUT_JOIN_TOKEN:        handle(1, putJoinToken),
 	runwayv1.CommandKind_COMMAND_KIND_USE_JOIN_TOKEN:        handle(1, useJoinToken),
 	runwayv1.CommandKind_COMMAND_KIND_RECORD_EVENTS:         handle(1, recordEvents),
+
+	runwayv1.CommandKind_COMMAND_KIND_RECORD_DEPLOYMENT_REPORT: handle(1, recordDeploymentReport),
 }
 
 // applyFunc validates a payload against the state and writes what it means.

@@ -70,12 +70,14 @@ func TestApply_rejects(t *testing.T) {
 		{"deploy into a space being made", []proto.Message{&runwayv1.PutSpace{Name: "new"}}, unready, command.ErrConflict, code.SpaceNotReady},
 		{"deploy with a used id", nil, Deploy("d1", "api", Spec(), 1), command.ErrExists, code.Conflict},
 		{"deploy without a spec of no service", nil, Deploy("d9", "api", nil, 1), command.ErrNotFound, code.ServiceNotFound},
-		{"deploy of an unknown revision", nil, &runwayv1.Deploy{Deployment: "d9", Workload: Key("web"), Revision: 7}, command.ErrNotFound, code.SpecInvalid},
+		{"deploy of an unknown revision", nil, &runwayv1.Deploy{Deployment: "d9", Workload: Key("web"), Revision: 7}, command.ErrNotFound, code.RevisionNotFound},
 		{"restart of what never served", nil, &runwayv1.Deploy{Deployment: "d9", Workload: Key("web"), Restart: true}, command.ErrConflict, code.NothingDeployed},
 		{"deploy of a deleted service", []proto.Message{&runwayv1.DeleteWorkload{Workload: Key("web")}}, Deploy("d9", "web", Spec(), 1), command.ErrConflict, code.ServiceDeleting},
 		{"deploy of a tag", nil, Deploy("d9", "web", &runwayv1.RevisionSpec{Image: &runwayv1.Image{Reference: "web:1"}}, 1), command.ErrInvalid, code.SpecInvalid},
 		{"deploy into an unknown region", nil, &runwayv1.Deploy{Deployment: "d9", Workload: Key("web"), Spec: Spec(), Wanted: []*runwayv1.Wanted{{Region: "moon"}}}, command.ErrInvalid, code.SpecInvalid},
 		{"cancel of an unknown deployment", nil, &runwayv1.CancelDeployment{Deployment: "x"}, command.ErrNotFound, code.DeploymentNotFound},
+		{"report of an unknown deployment", nil, &runwayv1.RecordDeploymentReport{Deployment: "x", Report: &runwayv1.DeploymentReport{}}, command.ErrNotFound, code.DeploymentNotFound},
+		{"report of a deployment in progress", nil, &runwayv1.RecordDeploymentReport{Deployment: "d1", Report: &runwayv1.DeploymentReport{}}, command.ErrConflict, code.Conflict},
 		{"status of an unknown deployment", nil, &runwayv1.SetDeploymentStatus{Deployment: "x"}, command.ErrNotFound, code.DeploymentNotFound},
 		{"status from an old read", nil, &runwayv1.SetDeploymentStatus{Deployment: "d1", Status: &runwayv1.DeploymentStatus{Phase: 2}, ModifiedIndex: 1}, command.ErrConflict, code.Conflict},
 		{"scale above the bounds", nil, &runwayv1.SetWanted{Workload: Key("web"), Region: Region, Count: 11}, command.ErrInvalid, code.ScaleOutOfBounds},
@@ -178,6 +180,39 @@ func TestDeploy_wantedOfAUserStaysWithinTheNewBounds(t *testing.T) {
 	s.Must(t, Deploy("d4", "web", narrow, 3))
 	if wanted() != 5 {
 		t.Errorf("wanted is %d, above the bound of 5", wanted())
+	}
+}
+
+// A deploy of a revision that exists brings that revision's bounds with it.
+func TestDeploy_existingRevisionBringsItsBounds(t *testing.T) {
+	narrow := Spec()
+	narrow.Scale = &runwayv1.ScalePolicy{Min: 1, Max: 2}
+	s := NewState(t, Deploy("d1", "web", narrow, 1), Deploy("d2", "web", Spec(), 3))
+	s.Must(t, &runwayv1.SetWanted{Workload: Key("web"), Region: Region, Count: 7, Writer: "alice"})
+	back := Deploy("d3", "web", nil, 1)
+	back.Revision = 1
+	s.Must(t, back)
+	if got := s.View().Wanted(ID("web"), Region); got.GetCount() != 2 || got.GetWriter() != "alice" {
+		t.Errorf("wanted is %v, want alice's count within 1 and 2", got)
+	}
+	if w := s.View().Workload(ID("web")); w.GetLatestRevision() != 2 {
+		t.Errorf("a revision was made: %v", w)
+	}
+}
+
+func TestRecordDeploymentReport_firstOneStays(t *testing.T) {
+	s := serving(t)
+	s.Must(t, end(s, "d1", runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED))
+	ended := s.View().Deployment("d1")
+	names := make([]string, 1000)
+	s.Must(t, &runwayv1.RecordDeploymentReport{Deployment: "d1", Report: &runwayv1.DeploymentReport{Requests: 7, Incomplete: names}})
+	s.Must(t, &runwayv1.RecordDeploymentReport{Deployment: "d1", Report: &runwayv1.DeploymentReport{Requests: 8}})
+	got := s.View().Deployment("d1")
+	if got.GetReport().GetRequests() != 7 || len(got.GetReport().GetIncomplete()) != 100 {
+		t.Errorf("report has %d requests and %d names", got.GetReport().GetRequests(), len(got.GetReport().GetIncomplete()))
+	}
+	if !proto.Equal(got.GetStatus(), ended.GetStatus()) {
+		t.Errorf("the report changed the status to %v", got.GetStatus())
 	}
 }
 

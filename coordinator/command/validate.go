@@ -19,8 +19,8 @@ const (
 	// maxText bounds sentences that others wrote, in bytes.
 	maxText = 1 << 10
 	// maxEvidence bounds the transcript lines of a cause: enough for a probe's
-	// answer and the tail of a log.
-	maxEvidence = 40
+	// answer, sockets and the last 50 lines of a log, of which an agent sends 66.
+	maxEvidence = 80
 	// maxID bounds identifiers: a ULID has 26 characters, a machine name 63.
 	maxID = 128
 )

@@ -9,6 +9,7 @@ const (
 	DeploymentCancelled  Code = "RW-1003"
 	DeploymentNotFound   Code = "RW-1004"
 	DeploymentGoesOn     Code = "RW-1005"
+	ReportMissing        Code = "RW-1006"
 	ExitedDuringStart    Code = "RW-1101"
 	CrashLoop            Code = "RW-1102"
 	OutOfMemory          Code = "RW-1103"
@@ -22,6 +23,8 @@ const (
 	ScaleOutOfBounds     Code = "RW-1304"
 	NothingDeployed      Code = "RW-1305"
 	LogsUnavailable      Code = "RW-1306"
+	NothingBefore        Code = "RW-1307"
+	RevisionNotFound     Code = "RW-1308"
 	Unplaceable          Code = "RW-2001"
 	LargerThanAnyNode    Code = "RW-2002"
 	NodePortsExhausted   Code = "RW-2003"
@@ -87,6 +90,7 @@ var table = []Entry{
 	{DeploymentCancelled, "deployment_cancelled", "the deployment was cancelled", "a user asked for it", "deploy again when ready"},
 	{DeploymentNotFound, "deployment_not_found", "there is no such deployment", "a mistyped id, or it is older than the kept history", "list them with `runwayctl deployments list`"},
 	{DeploymentGoesOn, "deployment_goes_on", "the wait ended before the deployment", "--timeout passed, or the command was interrupted", "follow it with `runwayctl deployments attach ID`"},
+	{ReportMissing, "report_missing", "the deployment has no report", "it is in progress, or another coordinator began to lead when it ended", "see `runwayctl deployments show ID`"},
 	{ExitedDuringStart, "exited_during_start", "the process exited before it was ready", "a crash, a missing setting or a command that ends by itself", "read the last lines of the log; run the image locally with the same environment"},
 	{CrashLoop, "crash_loop", "the process keeps exiting", "a crash under load or a dependency that is away", "read `runwayctl logs SERVICE --previous`"},
 	{OutOfMemory, "out_of_memory", "the kernel killed the process at its memory limit", "the limit is below what the process needs", "raise resources.limits.memory or reduce what the process keeps"},
@@ -100,6 +104,8 @@ var table = []Entry{
 	{ScaleOutOfBounds, "scale_out_of_bounds", "the count is outside the service's bounds", "scalability.max_instances is lower", "choose a count within the bounds, or deploy a manifest with other bounds"},
 	{NothingDeployed, "nothing_deployed", "the service has no revision that serves", "its first deployment has not succeeded", "deploy it with `runwayctl deploy`"},
 	{LogsUnavailable, "logs_unavailable", "the log lines cannot be had", "the node is not connected, or the replica is gone", "see `runwayctl nodes list`"},
+	{NothingBefore, "nothing_before", "there is no revision to go back to", "no other revision has served, or the history no longer has it", "choose one of `runwayctl revisions SERVICE` with --to, or deploy again"},
+	{RevisionNotFound, "revision_not_found", "there is no such revision", "a mistyped number, or it is older than the kept history", "list them with `runwayctl revisions SERVICE`"},
 	{Unplaceable, "unplaceable", "no node can take the replica", "the nodes are full, cordoned or excluded by a constraint", "add a node, or lower the reservation"},
 	{LargerThanAnyNode, "larger_than_any_node", "the limits are larger than the largest node", "resources.limits names more than one machine has", "lower resources.limits or add a larger node"},
 	{NodePortsExhausted, "node_ports_exhausted", "no node port is free", "the range is too small for the replicas of this node", "widen the agent's port range"},

@@ -1573,6 +1573,75 @@ func (x *RestartRequest) GetMessage() string {
 	return ""
 }
 
+type RollbackRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Workload *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	// 0: the revision that served before the one that serves now.
+	Revision       uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	Message        string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	IdempotencyKey string `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RollbackRequest) Reset() {
+	*x = RollbackRequest{}
+	mi := &file_runway_v1_api_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackRequest) ProtoMessage() {}
+
+func (x *RollbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackRequest.ProtoReflect.Descriptor instead.
+func (*RollbackRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RollbackRequest) GetWorkload() *WorkloadKey {
+	if x != nil {
+		return x.Workload
+	}
+	return nil
+}
+
+func (x *RollbackRequest) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RollbackRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *RollbackRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 type DeleteServiceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Workload      *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
@@ -1582,7 +1651,7 @@ type DeleteServiceRequest struct {
 
 func (x *DeleteServiceRequest) Reset() {
 	*x = DeleteServiceRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[27]
+	mi := &file_runway_v1_api_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1663,7 @@ func (x *DeleteServiceRequest) String() string {
 func (*DeleteServiceRequest) ProtoMessage() {}
 
 func (x *DeleteServiceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[27]
+	mi := &file_runway_v1_api_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1676,7 @@ func (x *DeleteServiceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteServiceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteServiceRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeleteServiceRequest) GetWorkload() *WorkloadKey {
@@ -1625,7 +1694,7 @@ type DeleteServiceResponse struct {
 
 func (x *DeleteServiceResponse) Reset() {
 	*x = DeleteServiceResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[28]
+	mi := &file_runway_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1706,7 @@ func (x *DeleteServiceResponse) String() string {
 func (*DeleteServiceResponse) ProtoMessage() {}
 
 func (x *DeleteServiceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[28]
+	mi := &file_runway_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1719,7 @@ func (x *DeleteServiceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteServiceResponse.ProtoReflect.Descriptor instead.
 func (*DeleteServiceResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 type LogsRequest struct {
@@ -1664,7 +1733,7 @@ type LogsRequest struct {
 
 func (x *LogsRequest) Reset() {
 	*x = LogsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[29]
+	mi := &file_runway_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1745,7 @@ func (x *LogsRequest) String() string {
 func (*LogsRequest) ProtoMessage() {}
 
 func (x *LogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[29]
+	mi := &file_runway_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1758,7 @@ func (x *LogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsRequest.ProtoReflect.Descriptor instead.
 func (*LogsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LogsRequest) GetWorkload() *WorkloadKey {
@@ -1724,7 +1793,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[30]
+	mi := &file_runway_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1805,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[30]
+	mi := &file_runway_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +1818,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LogsResponse) GetLines() []*LogLine {
@@ -1775,7 +1844,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[31]
+	mi := &file_runway_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1856,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[31]
+	mi := &file_runway_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1869,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WhyRequest) GetWorkload() *WorkloadKey {
@@ -1823,7 +1892,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[32]
+	mi := &file_runway_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +1904,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[32]
+	mi := &file_runway_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +1917,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WhyResponse) GetSummary() string {
@@ -1881,7 +1950,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[33]
+	mi := &file_runway_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1893,7 +1962,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[33]
+	mi := &file_runway_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1906,7 +1975,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetDeploymentRequest) GetId() string {
@@ -1925,7 +1994,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[34]
+	mi := &file_runway_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2006,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[34]
+	mi := &file_runway_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2019,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListDeploymentsRequest) GetWorkload() *WorkloadKey {
@@ -1970,7 +2039,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[35]
+	mi := &file_runway_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2051,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[35]
+	mi := &file_runway_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2064,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -2021,7 +2090,7 @@ type WatchDeploymentRequest struct {
 
 func (x *WatchDeploymentRequest) Reset() {
 	*x = WatchDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[36]
+	mi := &file_runway_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2102,7 @@ func (x *WatchDeploymentRequest) String() string {
 func (*WatchDeploymentRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[36]
+	mi := &file_runway_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2115,7 @@ func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WatchDeploymentRequest) GetId() string {
@@ -2067,7 +2136,7 @@ type WatchDeploymentResponse struct {
 
 func (x *WatchDeploymentResponse) Reset() {
 	*x = WatchDeploymentResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[37]
+	mi := &file_runway_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2148,7 @@ func (x *WatchDeploymentResponse) String() string {
 func (*WatchDeploymentResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[37]
+	mi := &file_runway_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2161,7 @@ func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WatchDeploymentResponse) GetDeployment() *Deployment {
@@ -2125,7 +2194,7 @@ type CancelDeploymentRequest struct {
 
 func (x *CancelDeploymentRequest) Reset() {
 	*x = CancelDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[38]
+	mi := &file_runway_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2206,7 @@ func (x *CancelDeploymentRequest) String() string {
 func (*CancelDeploymentRequest) ProtoMessage() {}
 
 func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[38]
+	mi := &file_runway_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2219,7 @@ func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CancelDeploymentRequest) GetId() string {
@@ -2168,7 +2237,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[39]
+	mi := &file_runway_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2249,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[39]
+	mi := &file_runway_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2262,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 type ListNodesResponse struct {
@@ -2206,7 +2275,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[40]
+	mi := &file_runway_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2287,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[40]
+	mi := &file_runway_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2300,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListNodesResponse) GetNodes() []*NodeView {
@@ -2262,7 +2331,7 @@ type NodeView struct {
 
 func (x *NodeView) Reset() {
 	*x = NodeView{}
-	mi := &file_runway_v1_api_proto_msgTypes[41]
+	mi := &file_runway_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2274,7 +2343,7 @@ func (x *NodeView) String() string {
 func (*NodeView) ProtoMessage() {}
 
 func (x *NodeView) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[41]
+	mi := &file_runway_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2287,7 +2356,7 @@ func (x *NodeView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeView.ProtoReflect.Descriptor instead.
 func (*NodeView) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *NodeView) GetNode() *Node {
@@ -2344,7 +2413,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[42]
+	mi := &file_runway_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2425,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[42]
+	mi := &file_runway_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2438,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateJoinTokenRequest) GetRole() Role {
@@ -2411,7 +2480,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[43]
+	mi := &file_runway_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2492,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[43]
+	mi := &file_runway_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2505,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateJoinTokenResponse) GetToken() string {
@@ -2461,7 +2530,7 @@ type ListIngressesRequest struct {
 
 func (x *ListIngressesRequest) Reset() {
 	*x = ListIngressesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[44]
+	mi := &file_runway_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2542,7 @@ func (x *ListIngressesRequest) String() string {
 func (*ListIngressesRequest) ProtoMessage() {}
 
 func (x *ListIngressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[44]
+	mi := &file_runway_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2555,7 @@ func (x *ListIngressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIngressesRequest.ProtoReflect.Descriptor instead.
 func (*ListIngressesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 type ListIngressesResponse struct {
@@ -2499,7 +2568,7 @@ type ListIngressesResponse struct {
 
 func (x *ListIngressesResponse) Reset() {
 	*x = ListIngressesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[45]
+	mi := &file_runway_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2580,7 @@ func (x *ListIngressesResponse) String() string {
 func (*ListIngressesResponse) ProtoMessage() {}
 
 func (x *ListIngressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[45]
+	mi := &file_runway_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2593,7 @@ func (x *ListIngressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIngressesResponse.ProtoReflect.Descriptor instead.
 func (*ListIngressesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListIngressesResponse) GetIngresses() []*Ingress {
@@ -2553,7 +2622,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[46]
+	mi := &file_runway_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2634,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[46]
+	mi := &file_runway_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2647,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListEventsRequest) GetWorkload() *WorkloadKey {
@@ -2612,7 +2681,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[47]
+	mi := &file_runway_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2693,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[47]
+	mi := &file_runway_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2706,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -2666,7 +2735,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2678,7 +2747,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2691,7 +2760,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CreateTokenRequest) GetName() string {
@@ -2733,7 +2802,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2745,7 +2814,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2758,7 +2827,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CreateTokenResponse) GetSecret() string {
@@ -2783,7 +2852,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2795,7 +2864,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2808,7 +2877,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 type ListTokensResponse struct {
@@ -2820,7 +2889,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2832,7 +2901,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2845,7 +2914,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -2864,7 +2933,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +2945,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +2958,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -2907,7 +2976,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +2988,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3001,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 var File_runway_v1_api_proto protoreflect.FileDescriptor
@@ -3042,7 +3111,12 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\x06before\x18\x02 \x01(\rR\x06before\"^\n" +
 	"\x0eRestartRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"J\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xa4\x01\n" +
+	"\x0fRollbackRequest\x122\n" +
+	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12'\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"J\n" +
 	"\x14DeleteServiceRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\"\x17\n" +
 	"\x15DeleteServiceResponse\"\x8c\x01\n" +
@@ -3135,7 +3209,7 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"ListSpaces\x12\x1c.runway.v1.ListSpacesRequest\x1a\x1d.runway.v1.ListSpacesResponse\x128\n" +
 	"\bGetSpace\x12\x1a.runway.v1.GetSpaceRequest\x1a\x10.runway.v1.Space\x12L\n" +
-	"\vDeleteSpace\x12\x1d.runway.v1.DeleteSpaceRequest\x1a\x1e.runway.v1.DeleteSpaceResponse2\xc5\x05\n" +
+	"\vDeleteSpace\x12\x1d.runway.v1.DeleteSpaceRequest\x1a\x1e.runway.v1.DeleteSpaceResponse2\x88\x06\n" +
 	"\bServices\x12=\n" +
 	"\x06Deploy\x12\x18.runway.v1.DeployRequest\x1a\x19.runway.v1.DeployResponse\x12O\n" +
 	"\fListServices\x12\x1e.runway.v1.ListServicesRequest\x1a\x1f.runway.v1.ListServicesResponse\x12B\n" +
@@ -3144,7 +3218,8 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\fListReplicas\x12\x1e.runway.v1.ListReplicasRequest\x1a\x1f.runway.v1.ListReplicasResponse\x12R\n" +
 	"\rListRevisions\x12\x1f.runway.v1.ListRevisionsRequest\x1a .runway.v1.ListRevisionsResponse\x12:\n" +
 	"\x05Scale\x12\x17.runway.v1.ScaleRequest\x1a\x18.runway.v1.ScaleResponse\x12?\n" +
-	"\aRestart\x12\x19.runway.v1.RestartRequest\x1a\x19.runway.v1.DeployResponse\x12R\n" +
+	"\aRestart\x12\x19.runway.v1.RestartRequest\x1a\x19.runway.v1.DeployResponse\x12A\n" +
+	"\bRollback\x12\x1a.runway.v1.RollbackRequest\x1a\x19.runway.v1.DeployResponse\x12R\n" +
 	"\rDeleteService\x12\x1f.runway.v1.DeleteServiceRequest\x1a .runway.v1.DeleteServiceResponse\x129\n" +
 	"\x04Logs\x12\x16.runway.v1.LogsRequest\x1a\x17.runway.v1.LogsResponse0\x01\x124\n" +
 	"\x03Why\x12\x15.runway.v1.WhyRequest\x1a\x16.runway.v1.WhyResponse2\xdb\x02\n" +
@@ -3178,7 +3253,7 @@ func file_runway_v1_api_proto_rawDescGZIP() []byte {
 	return file_runway_v1_api_proto_rawDescData
 }
 
-var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_runway_v1_api_proto_goTypes = []any{
 	(*EnrolRequest)(nil),            // 0: runway.v1.EnrolRequest
 	(*EnrolResponse)(nil),           // 1: runway.v1.EnrolResponse
@@ -3207,157 +3282,161 @@ var file_runway_v1_api_proto_goTypes = []any{
 	(*ScaleRequest)(nil),            // 24: runway.v1.ScaleRequest
 	(*ScaleResponse)(nil),           // 25: runway.v1.ScaleResponse
 	(*RestartRequest)(nil),          // 26: runway.v1.RestartRequest
-	(*DeleteServiceRequest)(nil),    // 27: runway.v1.DeleteServiceRequest
-	(*DeleteServiceResponse)(nil),   // 28: runway.v1.DeleteServiceResponse
-	(*LogsRequest)(nil),             // 29: runway.v1.LogsRequest
-	(*LogsResponse)(nil),            // 30: runway.v1.LogsResponse
-	(*WhyRequest)(nil),              // 31: runway.v1.WhyRequest
-	(*WhyResponse)(nil),             // 32: runway.v1.WhyResponse
-	(*GetDeploymentRequest)(nil),    // 33: runway.v1.GetDeploymentRequest
-	(*ListDeploymentsRequest)(nil),  // 34: runway.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil), // 35: runway.v1.ListDeploymentsResponse
-	(*WatchDeploymentRequest)(nil),  // 36: runway.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil), // 37: runway.v1.WatchDeploymentResponse
-	(*CancelDeploymentRequest)(nil), // 38: runway.v1.CancelDeploymentRequest
-	(*ListNodesRequest)(nil),        // 39: runway.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),       // 40: runway.v1.ListNodesResponse
-	(*NodeView)(nil),                // 41: runway.v1.NodeView
-	(*CreateJoinTokenRequest)(nil),  // 42: runway.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil), // 43: runway.v1.CreateJoinTokenResponse
-	(*ListIngressesRequest)(nil),    // 44: runway.v1.ListIngressesRequest
-	(*ListIngressesResponse)(nil),   // 45: runway.v1.ListIngressesResponse
-	(*ListEventsRequest)(nil),       // 46: runway.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),      // 47: runway.v1.ListEventsResponse
-	(*CreateTokenRequest)(nil),      // 48: runway.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 49: runway.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 50: runway.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 51: runway.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 52: runway.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 53: runway.v1.RevokeTokenResponse
-	(*Space)(nil),                   // 54: runway.v1.Space
-	(*WorkloadKey)(nil),             // 55: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),            // 56: runway.v1.RevisionSpec
-	(*Deployment)(nil),              // 57: runway.v1.Deployment
-	(*Revision)(nil),                // 58: runway.v1.Revision
-	(*Workload)(nil),                // 59: runway.v1.Workload
-	(*Replica)(nil),                 // 60: runway.v1.Replica
-	(*Wanted)(nil),                  // 61: runway.v1.Wanted
-	(*LogOptions)(nil),              // 62: runway.v1.LogOptions
-	(*LogLine)(nil),                 // 63: runway.v1.LogLine
-	(*Cause)(nil),                   // 64: runway.v1.Cause
-	(*Node)(nil),                    // 65: runway.v1.Node
-	(*timestamppb.Timestamp)(nil),   // 66: google.protobuf.Timestamp
-	(Role)(0),                       // 67: runway.v1.Role
-	(*durationpb.Duration)(nil),     // 68: google.protobuf.Duration
-	(*Ingress)(nil),                 // 69: runway.v1.Ingress
-	(*Event)(nil),                   // 70: runway.v1.Event
-	(*Token)(nil),                   // 71: runway.v1.Token
+	(*RollbackRequest)(nil),         // 27: runway.v1.RollbackRequest
+	(*DeleteServiceRequest)(nil),    // 28: runway.v1.DeleteServiceRequest
+	(*DeleteServiceResponse)(nil),   // 29: runway.v1.DeleteServiceResponse
+	(*LogsRequest)(nil),             // 30: runway.v1.LogsRequest
+	(*LogsResponse)(nil),            // 31: runway.v1.LogsResponse
+	(*WhyRequest)(nil),              // 32: runway.v1.WhyRequest
+	(*WhyResponse)(nil),             // 33: runway.v1.WhyResponse
+	(*GetDeploymentRequest)(nil),    // 34: runway.v1.GetDeploymentRequest
+	(*ListDeploymentsRequest)(nil),  // 35: runway.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil), // 36: runway.v1.ListDeploymentsResponse
+	(*WatchDeploymentRequest)(nil),  // 37: runway.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil), // 38: runway.v1.WatchDeploymentResponse
+	(*CancelDeploymentRequest)(nil), // 39: runway.v1.CancelDeploymentRequest
+	(*ListNodesRequest)(nil),        // 40: runway.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),       // 41: runway.v1.ListNodesResponse
+	(*NodeView)(nil),                // 42: runway.v1.NodeView
+	(*CreateJoinTokenRequest)(nil),  // 43: runway.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil), // 44: runway.v1.CreateJoinTokenResponse
+	(*ListIngressesRequest)(nil),    // 45: runway.v1.ListIngressesRequest
+	(*ListIngressesResponse)(nil),   // 46: runway.v1.ListIngressesResponse
+	(*ListEventsRequest)(nil),       // 47: runway.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),      // 48: runway.v1.ListEventsResponse
+	(*CreateTokenRequest)(nil),      // 49: runway.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 50: runway.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 51: runway.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 52: runway.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 53: runway.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 54: runway.v1.RevokeTokenResponse
+	(*Space)(nil),                   // 55: runway.v1.Space
+	(*WorkloadKey)(nil),             // 56: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),            // 57: runway.v1.RevisionSpec
+	(*Deployment)(nil),              // 58: runway.v1.Deployment
+	(*Revision)(nil),                // 59: runway.v1.Revision
+	(*Workload)(nil),                // 60: runway.v1.Workload
+	(*Replica)(nil),                 // 61: runway.v1.Replica
+	(*Wanted)(nil),                  // 62: runway.v1.Wanted
+	(*LogOptions)(nil),              // 63: runway.v1.LogOptions
+	(*LogLine)(nil),                 // 64: runway.v1.LogLine
+	(*Cause)(nil),                   // 65: runway.v1.Cause
+	(*Node)(nil),                    // 66: runway.v1.Node
+	(*timestamppb.Timestamp)(nil),   // 67: google.protobuf.Timestamp
+	(Role)(0),                       // 68: runway.v1.Role
+	(*durationpb.Duration)(nil),     // 69: google.protobuf.Duration
+	(*Ingress)(nil),                 // 70: runway.v1.Ingress
+	(*Event)(nil),                   // 71: runway.v1.Event
+	(*Token)(nil),                   // 72: runway.v1.Token
 }
 var file_runway_v1_api_proto_depIdxs = []int32{
 	6,  // 0: runway.v1.InfoResponse.members:type_name -> runway.v1.Member
-	54, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
-	55, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
-	56, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
-	57, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
-	58, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
+	55, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
+	56, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
+	57, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
+	58, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
+	59, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
 	17, // 6: runway.v1.ListServicesResponse.services:type_name -> runway.v1.ServiceView
-	59, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
-	58, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
-	57, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
-	55, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	55, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
+	60, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
+	59, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
+	58, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
+	56, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	56, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
 	21, // 12: runway.v1.ListReplicasResponse.replicas:type_name -> runway.v1.ReplicaView
-	60, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
-	55, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
-	58, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
-	55, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
-	61, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
-	55, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
-	55, // 19: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	55, // 20: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
-	62, // 21: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
-	63, // 22: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
-	55, // 23: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
-	64, // 24: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
-	57, // 25: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
-	55, // 26: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
-	57, // 27: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
-	57, // 28: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
-	21, // 29: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
-	41, // 30: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
-	65, // 31: runway.v1.NodeView.node:type_name -> runway.v1.Node
-	66, // 32: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
-	67, // 33: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
-	68, // 34: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	66, // 35: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	69, // 36: runway.v1.ListIngressesResponse.ingresses:type_name -> runway.v1.Ingress
-	55, // 37: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
-	70, // 38: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
-	67, // 39: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
-	68, // 40: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	71, // 41: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
-	71, // 42: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
-	0,  // 43: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
-	2,  // 44: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
-	4,  // 45: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
-	7,  // 46: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
-	8,  // 47: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
-	10, // 48: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
-	11, // 49: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
-	13, // 50: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
-	15, // 51: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
-	18, // 52: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
-	19, // 53: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
-	22, // 54: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
-	24, // 55: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
-	26, // 56: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
-	27, // 57: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
-	29, // 58: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
-	31, // 59: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
-	33, // 60: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
-	34, // 61: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
-	36, // 62: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
-	38, // 63: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
-	39, // 64: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
-	42, // 65: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
-	44, // 66: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
-	46, // 67: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
-	48, // 68: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
-	50, // 69: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
-	52, // 70: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
-	1,  // 71: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
-	3,  // 72: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
-	5,  // 73: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
-	54, // 74: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
-	9,  // 75: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
-	54, // 76: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
-	12, // 77: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
-	14, // 78: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
-	16, // 79: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
-	17, // 80: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
-	20, // 81: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
-	23, // 82: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
-	25, // 83: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
-	14, // 84: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
-	28, // 85: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
-	30, // 86: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
-	32, // 87: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
-	57, // 88: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
-	35, // 89: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
-	37, // 90: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
-	57, // 91: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
-	40, // 92: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
-	43, // 93: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
-	45, // 94: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
-	47, // 95: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
-	49, // 96: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
-	51, // 97: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
-	53, // 98: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
-	71, // [71:99] is the sub-list for method output_type
-	43, // [43:71] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	61, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
+	56, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
+	59, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
+	56, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
+	62, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
+	56, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
+	56, // 19: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
+	56, // 20: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	56, // 21: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
+	63, // 22: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
+	64, // 23: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
+	56, // 24: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
+	65, // 25: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
+	58, // 26: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
+	56, // 27: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
+	58, // 28: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
+	58, // 29: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
+	21, // 30: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
+	42, // 31: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
+	66, // 32: runway.v1.NodeView.node:type_name -> runway.v1.Node
+	67, // 33: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
+	68, // 34: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
+	69, // 35: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	67, // 36: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	70, // 37: runway.v1.ListIngressesResponse.ingresses:type_name -> runway.v1.Ingress
+	56, // 38: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 39: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
+	68, // 40: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
+	69, // 41: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	72, // 42: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
+	72, // 43: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
+	0,  // 44: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
+	2,  // 45: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
+	4,  // 46: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
+	7,  // 47: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
+	8,  // 48: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
+	10, // 49: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
+	11, // 50: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
+	13, // 51: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
+	15, // 52: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
+	18, // 53: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
+	19, // 54: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
+	22, // 55: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
+	24, // 56: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
+	26, // 57: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
+	27, // 58: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
+	28, // 59: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
+	30, // 60: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
+	32, // 61: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
+	34, // 62: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
+	35, // 63: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
+	37, // 64: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
+	39, // 65: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
+	40, // 66: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
+	43, // 67: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
+	45, // 68: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
+	47, // 69: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
+	49, // 70: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
+	51, // 71: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
+	53, // 72: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
+	1,  // 73: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
+	3,  // 74: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
+	5,  // 75: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
+	55, // 76: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
+	9,  // 77: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
+	55, // 78: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
+	12, // 79: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
+	14, // 80: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
+	16, // 81: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
+	17, // 82: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
+	20, // 83: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
+	23, // 84: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
+	25, // 85: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
+	14, // 86: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
+	14, // 87: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
+	29, // 88: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
+	31, // 89: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
+	33, // 90: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
+	58, // 91: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
+	36, // 92: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
+	38, // 93: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
+	58, // 94: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
+	41, // 95: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
+	44, // 96: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
+	46, // 97: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
+	48, // 98: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
+	50, // 99: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
+	52, // 100: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
+	54, // 101: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
+	73, // [73:102] is the sub-list for method output_type
+	44, // [44:73] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_api_proto_init() }
@@ -3373,7 +3452,7 @@ func file_runway_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_api_proto_rawDesc), len(file_runway_v1_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   54,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

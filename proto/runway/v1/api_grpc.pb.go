@@ -499,6 +499,7 @@ const (
 	Services_ListRevisions_FullMethodName = "/runway.v1.Services/ListRevisions"
 	Services_Scale_FullMethodName         = "/runway.v1.Services/Scale"
 	Services_Restart_FullMethodName       = "/runway.v1.Services/Restart"
+	Services_Rollback_FullMethodName      = "/runway.v1.Services/Rollback"
 	Services_DeleteService_FullMethodName = "/runway.v1.Services/DeleteService"
 	Services_Logs_FullMethodName          = "/runway.v1.Services/Logs"
 	Services_Why_FullMethodName           = "/runway.v1.Services/Why"
@@ -517,6 +518,9 @@ type ServicesClient interface {
 	Scale(ctx context.Context, in *ScaleRequest, opts ...grpc.CallOption) (*ScaleResponse, error)
 	// Restart replaces every replica by a new one of the same revision.
 	Restart(ctx context.Context, in *RestartRequest, opts ...grpc.CallOption) (*DeployResponse, error)
+	// Rollback deploys a revision that exists already: the one that served before, or
+	// the one that is named.
+	Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*DeployResponse, error)
 	DeleteService(ctx context.Context, in *DeleteServiceRequest, opts ...grpc.CallOption) (*DeleteServiceResponse, error)
 	// Logs streams lines of all replicas, or of one.
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error)
@@ -602,6 +606,16 @@ func (c *servicesClient) Restart(ctx context.Context, in *RestartRequest, opts .
 	return out, nil
 }
 
+func (c *servicesClient) Rollback(ctx context.Context, in *RollbackRequest, opts ...grpc.CallOption) (*DeployResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeployResponse)
+	err := c.cc.Invoke(ctx, Services_Rollback_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *servicesClient) DeleteService(ctx context.Context, in *DeleteServiceRequest, opts ...grpc.CallOption) (*DeleteServiceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteServiceResponse)
@@ -654,6 +668,9 @@ type ServicesServer interface {
 	Scale(context.Context, *ScaleRequest) (*ScaleResponse, error)
 	// Restart replaces every replica by a new one of the same revision.
 	Restart(context.Context, *RestartRequest) (*DeployResponse, error)
+	// Rollback deploys a revision that exists already: the one that served before, or
+	// the one that is named.
+	Rollback(context.Context, *RollbackRequest) (*DeployResponse, error)
 	DeleteService(context.Context, *DeleteServiceRequest) (*DeleteServiceResponse, error)
 	// Logs streams lines of all replicas, or of one.
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error
@@ -689,6 +706,9 @@ func (UnimplementedServicesServer) Scale(context.Context, *ScaleRequest) (*Scale
 }
 func (UnimplementedServicesServer) Restart(context.Context, *RestartRequest) (*DeployResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Restart not implemented")
+}
+func (UnimplementedServicesServer) Rollback(context.Context, *RollbackRequest) (*DeployResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Rollback not implemented")
 }
 func (UnimplementedServicesServer) DeleteService(context.Context, *DeleteServiceRequest) (*DeleteServiceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteService not implemented")
@@ -846,6 +866,24 @@ func _Services_Restart_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Services_Rollback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicesServer).Rollback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Services_Rollback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicesServer).Rollback(ctx, req.(*RollbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Services_DeleteService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteServiceRequest)
 	if err := dec(in); err != nil {
@@ -929,6 +967,10 @@ var Services_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Services_Restart_Handler,
 		},
 		{
+			MethodName: "Rollback",
+			Handler:    _Services_Rollback_Handler,
+		},
+		{
 			MethodName: "DeleteService",
 			Handler:    _Services_DeleteService_Handler,
 		},
@@ -960,7 +1002,8 @@ const (
 type DeploymentsClient interface {
 	GetDeployment(ctx context.Context, in *GetDeploymentRequest, opts ...grpc.CallOption) (*Deployment, error)
 	ListDeployments(ctx context.Context, in *ListDeploymentsRequest, opts ...grpc.CallOption) (*ListDeploymentsResponse, error)
-	// Watch sends the deployment and its replicas at each change, until it ends.
+	// Watch sends the deployment and its replicas at each change, until it ends. The
+	// last message waits a moment for the report.
 	WatchDeployment(ctx context.Context, in *WatchDeploymentRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchDeploymentResponse], error)
 	CancelDeployment(ctx context.Context, in *CancelDeploymentRequest, opts ...grpc.CallOption) (*Deployment, error)
 }
@@ -1028,7 +1071,8 @@ func (c *deploymentsClient) CancelDeployment(ctx context.Context, in *CancelDepl
 type DeploymentsServer interface {
 	GetDeployment(context.Context, *GetDeploymentRequest) (*Deployment, error)
 	ListDeployments(context.Context, *ListDeploymentsRequest) (*ListDeploymentsResponse, error)
-	// Watch sends the deployment and its replicas at each change, until it ends.
+	// Watch sends the deployment and its replicas at each change, until it ends. The
+	// last message waits a moment for the report.
 	WatchDeployment(*WatchDeploymentRequest, grpc.ServerStreamingServer[WatchDeploymentResponse]) error
 	CancelDeployment(context.Context, *CancelDeploymentRequest) (*Deployment, error)
 	mustEmbedUnimplementedDeploymentsServer()

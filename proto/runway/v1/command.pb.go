@@ -29,34 +29,35 @@ const (
 type CommandKind int32
 
 const (
-	CommandKind_COMMAND_KIND_UNSPECIFIED           CommandKind = 0
-	CommandKind_COMMAND_KIND_INIT_CLUSTER          CommandKind = 1
-	CommandKind_COMMAND_KIND_PUT_SPACE             CommandKind = 2
-	CommandKind_COMMAND_KIND_SET_SPACE_STATUS      CommandKind = 3
-	CommandKind_COMMAND_KIND_PURGE_SPACE           CommandKind = 4
-	CommandKind_COMMAND_KIND_DEPLOY                CommandKind = 5
-	CommandKind_COMMAND_KIND_CANCEL_DEPLOYMENT     CommandKind = 6
-	CommandKind_COMMAND_KIND_SET_DEPLOYMENT_STATUS CommandKind = 7
-	CommandKind_COMMAND_KIND_SET_WANTED            CommandKind = 8
-	CommandKind_COMMAND_KIND_DELETE_WORKLOAD       CommandKind = 9
-	CommandKind_COMMAND_KIND_PURGE_WORKLOAD        CommandKind = 10
-	CommandKind_COMMAND_KIND_ASSIGN_REPLICAS       CommandKind = 11
-	CommandKind_COMMAND_KIND_SET_REPLICA_GOALS     CommandKind = 12
-	CommandKind_COMMAND_KIND_REPORT_REPLICAS       CommandKind = 13
-	CommandKind_COMMAND_KIND_CONFIRM_ROUTES        CommandKind = 14
-	CommandKind_COMMAND_KIND_PURGE_REPLICAS        CommandKind = 15
-	CommandKind_COMMAND_KIND_REGISTER_NODE         CommandKind = 16
-	CommandKind_COMMAND_KIND_SET_NODE_PHASE        CommandKind = 17
-	CommandKind_COMMAND_KIND_SET_NODE_SPEC         CommandKind = 18
-	CommandKind_COMMAND_KIND_REMOVE_NODE           CommandKind = 19
-	CommandKind_COMMAND_KIND_REGISTER_INGRESS      CommandKind = 20
-	CommandKind_COMMAND_KIND_SET_INGRESS_PHASE     CommandKind = 21
-	CommandKind_COMMAND_KIND_REMOVE_INGRESS        CommandKind = 22
-	CommandKind_COMMAND_KIND_PUT_TOKEN             CommandKind = 23
-	CommandKind_COMMAND_KIND_REVOKE_TOKEN          CommandKind = 24
-	CommandKind_COMMAND_KIND_PUT_JOIN_TOKEN        CommandKind = 25
-	CommandKind_COMMAND_KIND_USE_JOIN_TOKEN        CommandKind = 26
-	CommandKind_COMMAND_KIND_RECORD_EVENTS         CommandKind = 27
+	CommandKind_COMMAND_KIND_UNSPECIFIED              CommandKind = 0
+	CommandKind_COMMAND_KIND_INIT_CLUSTER             CommandKind = 1
+	CommandKind_COMMAND_KIND_PUT_SPACE                CommandKind = 2
+	CommandKind_COMMAND_KIND_SET_SPACE_STATUS         CommandKind = 3
+	CommandKind_COMMAND_KIND_PURGE_SPACE              CommandKind = 4
+	CommandKind_COMMAND_KIND_DEPLOY                   CommandKind = 5
+	CommandKind_COMMAND_KIND_CANCEL_DEPLOYMENT        CommandKind = 6
+	CommandKind_COMMAND_KIND_SET_DEPLOYMENT_STATUS    CommandKind = 7
+	CommandKind_COMMAND_KIND_SET_WANTED               CommandKind = 8
+	CommandKind_COMMAND_KIND_DELETE_WORKLOAD          CommandKind = 9
+	CommandKind_COMMAND_KIND_PURGE_WORKLOAD           CommandKind = 10
+	CommandKind_COMMAND_KIND_ASSIGN_REPLICAS          CommandKind = 11
+	CommandKind_COMMAND_KIND_SET_REPLICA_GOALS        CommandKind = 12
+	CommandKind_COMMAND_KIND_REPORT_REPLICAS          CommandKind = 13
+	CommandKind_COMMAND_KIND_CONFIRM_ROUTES           CommandKind = 14
+	CommandKind_COMMAND_KIND_PURGE_REPLICAS           CommandKind = 15
+	CommandKind_COMMAND_KIND_REGISTER_NODE            CommandKind = 16
+	CommandKind_COMMAND_KIND_SET_NODE_PHASE           CommandKind = 17
+	CommandKind_COMMAND_KIND_SET_NODE_SPEC            CommandKind = 18
+	CommandKind_COMMAND_KIND_REMOVE_NODE              CommandKind = 19
+	CommandKind_COMMAND_KIND_REGISTER_INGRESS         CommandKind = 20
+	CommandKind_COMMAND_KIND_SET_INGRESS_PHASE        CommandKind = 21
+	CommandKind_COMMAND_KIND_REMOVE_INGRESS           CommandKind = 22
+	CommandKind_COMMAND_KIND_PUT_TOKEN                CommandKind = 23
+	CommandKind_COMMAND_KIND_REVOKE_TOKEN             CommandKind = 24
+	CommandKind_COMMAND_KIND_PUT_JOIN_TOKEN           CommandKind = 25
+	CommandKind_COMMAND_KIND_USE_JOIN_TOKEN           CommandKind = 26
+	CommandKind_COMMAND_KIND_RECORD_EVENTS            CommandKind = 27
+	CommandKind_COMMAND_KIND_RECORD_DEPLOYMENT_REPORT CommandKind = 28
 )
 
 // Enum value maps for CommandKind.
@@ -90,36 +91,38 @@ var (
 		25: "COMMAND_KIND_PUT_JOIN_TOKEN",
 		26: "COMMAND_KIND_USE_JOIN_TOKEN",
 		27: "COMMAND_KIND_RECORD_EVENTS",
+		28: "COMMAND_KIND_RECORD_DEPLOYMENT_REPORT",
 	}
 	CommandKind_value = map[string]int32{
-		"COMMAND_KIND_UNSPECIFIED":           0,
-		"COMMAND_KIND_INIT_CLUSTER":          1,
-		"COMMAND_KIND_PUT_SPACE":             2,
-		"COMMAND_KIND_SET_SPACE_STATUS":      3,
-		"COMMAND_KIND_PURGE_SPACE":           4,
-		"COMMAND_KIND_DEPLOY":                5,
-		"COMMAND_KIND_CANCEL_DEPLOYMENT":     6,
-		"COMMAND_KIND_SET_DEPLOYMENT_STATUS": 7,
-		"COMMAND_KIND_SET_WANTED":            8,
-		"COMMAND_KIND_DELETE_WORKLOAD":       9,
-		"COMMAND_KIND_PURGE_WORKLOAD":        10,
-		"COMMAND_KIND_ASSIGN_REPLICAS":       11,
-		"COMMAND_KIND_SET_REPLICA_GOALS":     12,
-		"COMMAND_KIND_REPORT_REPLICAS":       13,
-		"COMMAND_KIND_CONFIRM_ROUTES":        14,
-		"COMMAND_KIND_PURGE_REPLICAS":        15,
-		"COMMAND_KIND_REGISTER_NODE":         16,
-		"COMMAND_KIND_SET_NODE_PHASE":        17,
-		"COMMAND_KIND_SET_NODE_SPEC":         18,
-		"COMMAND_KIND_REMOVE_NODE":           19,
-		"COMMAND_KIND_REGISTER_INGRESS":      20,
-		"COMMAND_KIND_SET_INGRESS_PHASE":     21,
-		"COMMAND_KIND_REMOVE_INGRESS":        22,
-		"COMMAND_KIND_PUT_TOKEN":             23,
-		"COMMAND_KIND_REVOKE_TOKEN":          24,
-		"COMMAND_KIND_PUT_JOIN_TOKEN":        25,
-		"COMMAND_KIND_USE_JOIN_TOKEN":        26,
-		"COMMAND_KIND_RECORD_EVENTS":         27,
+		"COMMAND_KIND_UNSPECIFIED":              0,
+		"COMMAND_KIND_INIT_CLUSTER":             1,
+		"COMMAND_KIND_PUT_SPACE":                2,
+		"COMMAND_KIND_SET_SPACE_STATUS":         3,
+		"COMMAND_KIND_PURGE_SPACE":              4,
+		"COMMAND_KIND_DEPLOY":                   5,
+		"COMMAND_KIND_CANCEL_DEPLOYMENT":        6,
+		"COMMAND_KIND_SET_DEPLOYMENT_STATUS":    7,
+		"COMMAND_KIND_SET_WANTED":               8,
+		"COMMAND_KIND_DELETE_WORKLOAD":          9,
+		"COMMAND_KIND_PURGE_WORKLOAD":           10,
+		"COMMAND_KIND_ASSIGN_REPLICAS":          11,
+		"COMMAND_KIND_SET_REPLICA_GOALS":        12,
+		"COMMAND_KIND_REPORT_REPLICAS":          13,
+		"COMMAND_KIND_CONFIRM_ROUTES":           14,
+		"COMMAND_KIND_PURGE_REPLICAS":           15,
+		"COMMAND_KIND_REGISTER_NODE":            16,
+		"COMMAND_KIND_SET_NODE_PHASE":           17,
+		"COMMAND_KIND_SET_NODE_SPEC":            18,
+		"COMMAND_KIND_REMOVE_NODE":              19,
+		"COMMAND_KIND_REGISTER_INGRESS":         20,
+		"COMMAND_KIND_SET_INGRESS_PHASE":        21,
+		"COMMAND_KIND_REMOVE_INGRESS":           22,
+		"COMMAND_KIND_PUT_TOKEN":                23,
+		"COMMAND_KIND_REVOKE_TOKEN":             24,
+		"COMMAND_KIND_PUT_JOIN_TOKEN":           25,
+		"COMMAND_KIND_USE_JOIN_TOKEN":           26,
+		"COMMAND_KIND_RECORD_EVENTS":            27,
+		"COMMAND_KIND_RECORD_DEPLOYMENT_REPORT": 28,
 	}
 )
 
@@ -2021,6 +2024,60 @@ func (x *RecordEvents) GetEvents() []*Event {
 	return nil
 }
 
+// RecordDeploymentReport adds what was served during a deployment that has ended.
+// The first report stays.
+type RecordDeploymentReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deployment    string                 `protobuf:"bytes,1,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Report        *DeploymentReport      `protobuf:"bytes,2,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordDeploymentReport) Reset() {
+	*x = RecordDeploymentReport{}
+	mi := &file_runway_v1_command_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordDeploymentReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordDeploymentReport) ProtoMessage() {}
+
+func (x *RecordDeploymentReport) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_command_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordDeploymentReport.ProtoReflect.Descriptor instead.
+func (*RecordDeploymentReport) Descriptor() ([]byte, []int) {
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RecordDeploymentReport) GetDeployment() string {
+	if x != nil {
+		return x.Deployment
+	}
+	return ""
+}
+
+func (x *RecordDeploymentReport) GetReport() *DeploymentReport {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
 // SnapshotHeader is the first record of a snapshot.
 type SnapshotHeader struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -2035,7 +2092,7 @@ type SnapshotHeader struct {
 
 func (x *SnapshotHeader) Reset() {
 	*x = SnapshotHeader{}
-	mi := &file_runway_v1_command_proto_msgTypes[33]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2104,7 @@ func (x *SnapshotHeader) String() string {
 func (*SnapshotHeader) ProtoMessage() {}
 
 func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[33]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2117,7 @@ func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotHeader.ProtoReflect.Descriptor instead.
 func (*SnapshotHeader) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SnapshotHeader) GetFormat() uint32 {
@@ -2101,7 +2158,7 @@ type SnapshotTable struct {
 
 func (x *SnapshotTable) Reset() {
 	*x = SnapshotTable{}
-	mi := &file_runway_v1_command_proto_msgTypes[34]
+	mi := &file_runway_v1_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2170,7 @@ func (x *SnapshotTable) String() string {
 func (*SnapshotTable) ProtoMessage() {}
 
 func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[34]
+	mi := &file_runway_v1_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2183,7 @@ func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTable.ProtoReflect.Descriptor instead.
 func (*SnapshotTable) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SnapshotTable) GetName() string {
@@ -2156,7 +2213,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_runway_v1_command_proto_msgTypes[35]
+	mi := &file_runway_v1_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2225,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[35]
+	mi := &file_runway_v1_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2238,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SnapshotRecord) GetTable() string {
@@ -2338,7 +2395,12 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\fUseJoinToken\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\"8\n" +
 	"\fRecordEvents\x12(\n" +
-	"\x06events\x18\x01 \x03(\v2\x10.runway.v1.EventR\x06events\"\x8a\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x10.runway.v1.EventR\x06events\"m\n" +
+	"\x16RecordDeploymentReport\x12\x1e\n" +
+	"\n" +
+	"deployment\x18\x01 \x01(\tR\n" +
+	"deployment\x123\n" +
+	"\x06report\x18\x02 \x01(\v2\x1b.runway.v1.DeploymentReportR\x06report\"\x8a\x01\n" +
 	"\x0eSnapshotHeader\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x12\x14\n" +
@@ -2350,7 +2412,7 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x0eSnapshotRecord\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\fR\x06object\x12\x10\n" +
-	"\x03crc\x18\x03 \x01(\rR\x03crc*\x9a\a\n" +
+	"\x03crc\x18\x03 \x01(\rR\x03crc*\xc5\a\n" +
 	"\vCommandKind\x12\x1c\n" +
 	"\x18COMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19COMMAND_KIND_INIT_CLUSTER\x10\x01\x12\x1a\n" +
@@ -2380,7 +2442,8 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x19COMMAND_KIND_REVOKE_TOKEN\x10\x18\x12\x1f\n" +
 	"\x1bCOMMAND_KIND_PUT_JOIN_TOKEN\x10\x19\x12\x1f\n" +
 	"\x1bCOMMAND_KIND_USE_JOIN_TOKEN\x10\x1a\x12\x1e\n" +
-	"\x1aCOMMAND_KIND_RECORD_EVENTS\x10\x1bB<Z:github.com/runway-platform/runway/proto/runway/v1;runwayv1b\x06proto3"
+	"\x1aCOMMAND_KIND_RECORD_EVENTS\x10\x1b\x12)\n" +
+	"%COMMAND_KIND_RECORD_DEPLOYMENT_REPORT\x10\x1cB<Z:github.com/runway-platform/runway/proto/runway/v1;runwayv1b\x06proto3"
 
 var (
 	file_runway_v1_command_proto_rawDescOnce sync.Once
@@ -2395,105 +2458,108 @@ func file_runway_v1_command_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_runway_v1_command_proto_goTypes = []any{
-	(CommandKind)(0),              // 0: runway.v1.CommandKind
-	(*Command)(nil),               // 1: runway.v1.Command
-	(*InitCluster)(nil),           // 2: runway.v1.InitCluster
-	(*PutSpace)(nil),              // 3: runway.v1.PutSpace
-	(*SetSpaceStatus)(nil),        // 4: runway.v1.SetSpaceStatus
-	(*PurgeSpace)(nil),            // 5: runway.v1.PurgeSpace
-	(*Deploy)(nil),                // 6: runway.v1.Deploy
-	(*CancelDeployment)(nil),      // 7: runway.v1.CancelDeployment
-	(*SetDeploymentStatus)(nil),   // 8: runway.v1.SetDeploymentStatus
-	(*SetWanted)(nil),             // 9: runway.v1.SetWanted
-	(*DeleteWorkload)(nil),        // 10: runway.v1.DeleteWorkload
-	(*PurgeWorkload)(nil),         // 11: runway.v1.PurgeWorkload
-	(*AssignReplicas)(nil),        // 12: runway.v1.AssignReplicas
-	(*PlacementProblem)(nil),      // 13: runway.v1.PlacementProblem
-	(*Refusals)(nil),              // 14: runway.v1.Refusals
-	(*Refusal)(nil),               // 15: runway.v1.Refusal
-	(*SetReplicaGoals)(nil),       // 16: runway.v1.SetReplicaGoals
-	(*ReplicaGoal)(nil),           // 17: runway.v1.ReplicaGoal
-	(*ReportReplicas)(nil),        // 18: runway.v1.ReportReplicas
-	(*NodeReport)(nil),            // 19: runway.v1.NodeReport
-	(*ConfirmRoutes)(nil),         // 20: runway.v1.ConfirmRoutes
-	(*PurgeReplicas)(nil),         // 21: runway.v1.PurgeReplicas
-	(*RegisterNode)(nil),          // 22: runway.v1.RegisterNode
-	(*SetNodePhase)(nil),          // 23: runway.v1.SetNodePhase
-	(*SetNodeSpec)(nil),           // 24: runway.v1.SetNodeSpec
-	(*RemoveNode)(nil),            // 25: runway.v1.RemoveNode
-	(*RegisterIngress)(nil),       // 26: runway.v1.RegisterIngress
-	(*SetIngressPhase)(nil),       // 27: runway.v1.SetIngressPhase
-	(*RemoveIngress)(nil),         // 28: runway.v1.RemoveIngress
-	(*PutToken)(nil),              // 29: runway.v1.PutToken
-	(*RevokeToken)(nil),           // 30: runway.v1.RevokeToken
-	(*PutJoinToken)(nil),          // 31: runway.v1.PutJoinToken
-	(*UseJoinToken)(nil),          // 32: runway.v1.UseJoinToken
-	(*RecordEvents)(nil),          // 33: runway.v1.RecordEvents
-	(*SnapshotHeader)(nil),        // 34: runway.v1.SnapshotHeader
-	(*SnapshotTable)(nil),         // 35: runway.v1.SnapshotTable
-	(*SnapshotRecord)(nil),        // 36: runway.v1.SnapshotRecord
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*Cluster)(nil),               // 38: runway.v1.Cluster
-	(*Token)(nil),                 // 39: runway.v1.Token
-	(*Space)(nil),                 // 40: runway.v1.Space
-	(*SpaceSpec)(nil),             // 41: runway.v1.SpaceSpec
-	(*SpaceStatus)(nil),           // 42: runway.v1.SpaceStatus
-	(*WorkloadKey)(nil),           // 43: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),          // 44: runway.v1.RevisionSpec
-	(*Wanted)(nil),                // 45: runway.v1.Wanted
-	(*DeploymentStatus)(nil),      // 46: runway.v1.DeploymentStatus
-	(*Replica)(nil),               // 47: runway.v1.Replica
-	(*Cause)(nil),                 // 48: runway.v1.Cause
-	(Goal)(0),                     // 49: runway.v1.Goal
-	(*ReplicaStatus)(nil),         // 50: runway.v1.ReplicaStatus
-	(*NodeFacts)(nil),             // 51: runway.v1.NodeFacts
-	(NodePhase)(0),                // 52: runway.v1.NodePhase
-	(*NodeSpec)(nil),              // 53: runway.v1.NodeSpec
-	(*IngressFacts)(nil),          // 54: runway.v1.IngressFacts
-	(IngressPhase)(0),             // 55: runway.v1.IngressPhase
-	(*JoinToken)(nil),             // 56: runway.v1.JoinToken
-	(*Event)(nil),                 // 57: runway.v1.Event
+	(CommandKind)(0),               // 0: runway.v1.CommandKind
+	(*Command)(nil),                // 1: runway.v1.Command
+	(*InitCluster)(nil),            // 2: runway.v1.InitCluster
+	(*PutSpace)(nil),               // 3: runway.v1.PutSpace
+	(*SetSpaceStatus)(nil),         // 4: runway.v1.SetSpaceStatus
+	(*PurgeSpace)(nil),             // 5: runway.v1.PurgeSpace
+	(*Deploy)(nil),                 // 6: runway.v1.Deploy
+	(*CancelDeployment)(nil),       // 7: runway.v1.CancelDeployment
+	(*SetDeploymentStatus)(nil),    // 8: runway.v1.SetDeploymentStatus
+	(*SetWanted)(nil),              // 9: runway.v1.SetWanted
+	(*DeleteWorkload)(nil),         // 10: runway.v1.DeleteWorkload
+	(*PurgeWorkload)(nil),          // 11: runway.v1.PurgeWorkload
+	(*AssignReplicas)(nil),         // 12: runway.v1.AssignReplicas
+	(*PlacementProblem)(nil),       // 13: runway.v1.PlacementProblem
+	(*Refusals)(nil),               // 14: runway.v1.Refusals
+	(*Refusal)(nil),                // 15: runway.v1.Refusal
+	(*SetReplicaGoals)(nil),        // 16: runway.v1.SetReplicaGoals
+	(*ReplicaGoal)(nil),            // 17: runway.v1.ReplicaGoal
+	(*ReportReplicas)(nil),         // 18: runway.v1.ReportReplicas
+	(*NodeReport)(nil),             // 19: runway.v1.NodeReport
+	(*ConfirmRoutes)(nil),          // 20: runway.v1.ConfirmRoutes
+	(*PurgeReplicas)(nil),          // 21: runway.v1.PurgeReplicas
+	(*RegisterNode)(nil),           // 22: runway.v1.RegisterNode
+	(*SetNodePhase)(nil),           // 23: runway.v1.SetNodePhase
+	(*SetNodeSpec)(nil),            // 24: runway.v1.SetNodeSpec
+	(*RemoveNode)(nil),             // 25: runway.v1.RemoveNode
+	(*RegisterIngress)(nil),        // 26: runway.v1.RegisterIngress
+	(*SetIngressPhase)(nil),        // 27: runway.v1.SetIngressPhase
+	(*RemoveIngress)(nil),          // 28: runway.v1.RemoveIngress
+	(*PutToken)(nil),               // 29: runway.v1.PutToken
+	(*RevokeToken)(nil),            // 30: runway.v1.RevokeToken
+	(*PutJoinToken)(nil),           // 31: runway.v1.PutJoinToken
+	(*UseJoinToken)(nil),           // 32: runway.v1.UseJoinToken
+	(*RecordEvents)(nil),           // 33: runway.v1.RecordEvents
+	(*RecordDeploymentReport)(nil), // 34: runway.v1.RecordDeploymentReport
+	(*SnapshotHeader)(nil),         // 35: runway.v1.SnapshotHeader
+	(*SnapshotTable)(nil),          // 36: runway.v1.SnapshotTable
+	(*SnapshotRecord)(nil),         // 37: runway.v1.SnapshotRecord
+	(*timestamppb.Timestamp)(nil),  // 38: google.protobuf.Timestamp
+	(*Cluster)(nil),                // 39: runway.v1.Cluster
+	(*Token)(nil),                  // 40: runway.v1.Token
+	(*Space)(nil),                  // 41: runway.v1.Space
+	(*SpaceSpec)(nil),              // 42: runway.v1.SpaceSpec
+	(*SpaceStatus)(nil),            // 43: runway.v1.SpaceStatus
+	(*WorkloadKey)(nil),            // 44: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),           // 45: runway.v1.RevisionSpec
+	(*Wanted)(nil),                 // 46: runway.v1.Wanted
+	(*DeploymentStatus)(nil),       // 47: runway.v1.DeploymentStatus
+	(*Replica)(nil),                // 48: runway.v1.Replica
+	(*Cause)(nil),                  // 49: runway.v1.Cause
+	(Goal)(0),                      // 50: runway.v1.Goal
+	(*ReplicaStatus)(nil),          // 51: runway.v1.ReplicaStatus
+	(*NodeFacts)(nil),              // 52: runway.v1.NodeFacts
+	(NodePhase)(0),                 // 53: runway.v1.NodePhase
+	(*NodeSpec)(nil),               // 54: runway.v1.NodeSpec
+	(*IngressFacts)(nil),           // 55: runway.v1.IngressFacts
+	(IngressPhase)(0),              // 56: runway.v1.IngressPhase
+	(*JoinToken)(nil),              // 57: runway.v1.JoinToken
+	(*Event)(nil),                  // 58: runway.v1.Event
+	(*DeploymentReport)(nil),       // 59: runway.v1.DeploymentReport
 }
 var file_runway_v1_command_proto_depIdxs = []int32{
 	0,  // 0: runway.v1.Command.kind:type_name -> runway.v1.CommandKind
-	37, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
-	38, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
-	39, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
-	40, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
-	41, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
-	42, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
-	43, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
-	44, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
-	45, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
-	46, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
-	43, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
-	43, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
-	43, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
-	47, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
+	38, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
+	39, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
+	40, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
+	41, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
+	42, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
+	43, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
+	44, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
+	45, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
+	46, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
+	47, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
+	44, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
+	44, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
+	44, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
+	48, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
 	13, // 15: runway.v1.AssignReplicas.problems:type_name -> runway.v1.PlacementProblem
-	43, // 16: runway.v1.PlacementProblem.workload:type_name -> runway.v1.WorkloadKey
-	48, // 17: runway.v1.PlacementProblem.cause:type_name -> runway.v1.Cause
+	44, // 16: runway.v1.PlacementProblem.workload:type_name -> runway.v1.WorkloadKey
+	49, // 17: runway.v1.PlacementProblem.cause:type_name -> runway.v1.Cause
 	15, // 18: runway.v1.Refusals.refused:type_name -> runway.v1.Refusal
 	17, // 19: runway.v1.SetReplicaGoals.goals:type_name -> runway.v1.ReplicaGoal
-	49, // 20: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
+	50, // 20: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
 	19, // 21: runway.v1.ReportReplicas.reports:type_name -> runway.v1.NodeReport
-	50, // 22: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
-	51, // 23: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
-	52, // 24: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
-	53, // 25: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
-	54, // 26: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
-	55, // 27: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
-	39, // 28: runway.v1.PutToken.token:type_name -> runway.v1.Token
-	56, // 29: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
-	57, // 30: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
-	35, // 31: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	51, // 22: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
+	52, // 23: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
+	53, // 24: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
+	54, // 25: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
+	55, // 26: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
+	56, // 27: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
+	40, // 28: runway.v1.PutToken.token:type_name -> runway.v1.Token
+	57, // 29: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
+	58, // 30: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
+	59, // 31: runway.v1.RecordDeploymentReport.report:type_name -> runway.v1.DeploymentReport
+	36, // 32: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_command_proto_init() }
@@ -2508,7 +2574,7 @@ func file_runway_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_command_proto_rawDesc), len(file_runway_v1_command_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

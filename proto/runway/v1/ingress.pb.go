@@ -341,8 +341,11 @@ func (x *RouteProblem) GetCause() *Cause {
 
 // IngressStats is what was served since the message before.
 type IngressStats struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Workloads     []*WorkloadStats       `protobuf:"bytes,1,rep,name=workloads,proto3" json:"workloads,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Workloads []*WorkloadStats       `protobuf:"bytes,1,rep,name=workloads,proto3" json:"workloads,omitempty"`
+	// The newest StatsRequest that was received before these counts were taken; 0
+	// before the first.
+	Request       uint64 `protobuf:"varint,2,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -382,6 +385,13 @@ func (x *IngressStats) GetWorkloads() []*WorkloadStats {
 		return x.Workloads
 	}
 	return nil
+}
+
+func (x *IngressStats) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
 }
 
 type WorkloadStats struct {
@@ -478,6 +488,7 @@ type RouteMessage struct {
 	//
 	//	*RouteMessage_Welcome
 	//	*RouteMessage_Routes
+	//	*RouteMessage_Stats
 	Message       isRouteMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -538,6 +549,15 @@ func (x *RouteMessage) GetRoutes() *RouteSet {
 	return nil
 }
 
+func (x *RouteMessage) GetStats() *StatsRequest {
+	if x != nil {
+		if x, ok := x.Message.(*RouteMessage_Stats); ok {
+			return x.Stats
+		}
+	}
+	return nil
+}
+
 type isRouteMessage_Message interface {
 	isRouteMessage_Message()
 }
@@ -550,9 +570,62 @@ type RouteMessage_Routes struct {
 	Routes *RouteSet `protobuf:"bytes,2,opt,name=routes,proto3,oneof"`
 }
 
+type RouteMessage_Stats struct {
+	Stats *StatsRequest `protobuf:"bytes,3,opt,name=stats,proto3,oneof"`
+}
+
 func (*RouteMessage_Welcome) isRouteMessage_Message() {}
 
 func (*RouteMessage_Routes) isRouteMessage_Message() {}
+
+func (*RouteMessage_Stats) isRouteMessage_Message() {}
+
+// StatsRequest asks for an IngressStats at once, an empty one too, instead of with
+// the next beat.
+type StatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rises with each request of a session.
+	Request       uint64 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatsRequest) Reset() {
+	*x = StatsRequest{}
+	mi := &file_runway_v1_ingress_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatsRequest) ProtoMessage() {}
+
+func (x *StatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_ingress_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
+func (*StatsRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StatsRequest) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
 
 type IngressWelcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -565,7 +638,7 @@ type IngressWelcome struct {
 
 func (x *IngressWelcome) Reset() {
 	*x = IngressWelcome{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[7]
+	mi := &file_runway_v1_ingress_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +650,7 @@ func (x *IngressWelcome) String() string {
 func (*IngressWelcome) ProtoMessage() {}
 
 func (x *IngressWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[7]
+	mi := &file_runway_v1_ingress_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +663,7 @@ func (x *IngressWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressWelcome.ProtoReflect.Descriptor instead.
 func (*IngressWelcome) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{7}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *IngressWelcome) GetIngress() string {
@@ -634,7 +707,7 @@ type RouteSet struct {
 
 func (x *RouteSet) Reset() {
 	*x = RouteSet{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[8]
+	mi := &file_runway_v1_ingress_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +719,7 @@ func (x *RouteSet) String() string {
 func (*RouteSet) ProtoMessage() {}
 
 func (x *RouteSet) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[8]
+	mi := &file_runway_v1_ingress_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +732,7 @@ func (x *RouteSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteSet.ProtoReflect.Descriptor instead.
 func (*RouteSet) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{8}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RouteSet) GetIncarnation() string {
@@ -734,7 +807,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[9]
+	mi := &file_runway_v1_ingress_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +819,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[9]
+	mi := &file_runway_v1_ingress_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +832,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{9}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Route) GetWorkload() *WorkloadKey {
@@ -817,7 +890,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[10]
+	mi := &file_runway_v1_ingress_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +902,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[10]
+	mi := &file_runway_v1_ingress_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +915,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{10}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Endpoint) GetReplica() string {
@@ -879,7 +952,7 @@ type IngressRecord struct {
 
 func (x *IngressRecord) Reset() {
 	*x = IngressRecord{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[11]
+	mi := &file_runway_v1_ingress_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +964,7 @@ func (x *IngressRecord) String() string {
 func (*IngressRecord) ProtoMessage() {}
 
 func (x *IngressRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[11]
+	mi := &file_runway_v1_ingress_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +977,7 @@ func (x *IngressRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressRecord.ProtoReflect.Descriptor instead.
 func (*IngressRecord) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{11}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *IngressRecord) GetName() string {
@@ -955,7 +1028,7 @@ type NodeNetwork struct {
 
 func (x *NodeNetwork) Reset() {
 	*x = NodeNetwork{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[12]
+	mi := &file_runway_v1_ingress_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1040,7 @@ func (x *NodeNetwork) String() string {
 func (*NodeNetwork) ProtoMessage() {}
 
 func (x *NodeNetwork) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[12]
+	mi := &file_runway_v1_ingress_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1053,7 @@ func (x *NodeNetwork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeNetwork.ProtoReflect.Descriptor instead.
 func (*NodeNetwork) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{12}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *NodeNetwork) GetNode() string {
@@ -1023,7 +1096,7 @@ type SignCertificateRequest struct {
 
 func (x *SignCertificateRequest) Reset() {
 	*x = SignCertificateRequest{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[13]
+	mi := &file_runway_v1_ingress_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1108,7 @@ func (x *SignCertificateRequest) String() string {
 func (*SignCertificateRequest) ProtoMessage() {}
 
 func (x *SignCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[13]
+	mi := &file_runway_v1_ingress_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1121,7 @@ func (x *SignCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignCertificateRequest.ProtoReflect.Descriptor instead.
 func (*SignCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{13}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignCertificateRequest) GetCsr() []byte {
@@ -1075,7 +1148,7 @@ type SignCertificateResponse struct {
 
 func (x *SignCertificateResponse) Reset() {
 	*x = SignCertificateResponse{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[14]
+	mi := &file_runway_v1_ingress_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1160,7 @@ func (x *SignCertificateResponse) String() string {
 func (*SignCertificateResponse) ProtoMessage() {}
 
 func (x *SignCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[14]
+	mi := &file_runway_v1_ingress_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1173,7 @@ func (x *SignCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignCertificateResponse.ProtoReflect.Descriptor instead.
 func (*SignCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{14}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SignCertificateResponse) GetChain() []byte {
@@ -1138,9 +1211,10 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\fRouteProblem\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12&\n" +
-	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\"F\n" +
+	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\"`\n" +
 	"\fIngressStats\x126\n" +
-	"\tworkloads\x18\x01 \x03(\v2\x18.runway.v1.WorkloadStatsR\tworkloads\"\xd5\x01\n" +
+	"\tworkloads\x18\x01 \x03(\v2\x18.runway.v1.WorkloadStatsR\tworkloads\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\x04R\arequest\"\xd5\x01\n" +
 	"\rWorkloadStats\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x1c\n" +
@@ -1148,11 +1222,14 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\alatency\x18\x04 \x03(\x04R\alatency\x12\x1f\n" +
 	"\vlatency_sum\x18\x05 \x01(\x01R\n" +
 	"latencySum\x12\x1b\n" +
-	"\tin_flight\x18\x06 \x01(\x04R\binFlight\"\x7f\n" +
+	"\tin_flight\x18\x06 \x01(\x04R\binFlight\"\xb0\x01\n" +
 	"\fRouteMessage\x125\n" +
 	"\awelcome\x18\x01 \x01(\v2\x19.runway.v1.IngressWelcomeH\x00R\awelcome\x12-\n" +
-	"\x06routes\x18\x02 \x01(\v2\x13.runway.v1.RouteSetH\x00R\x06routesB\t\n" +
-	"\amessage\"f\n" +
+	"\x06routes\x18\x02 \x01(\v2\x13.runway.v1.RouteSetH\x00R\x06routes\x12/\n" +
+	"\x05stats\x18\x03 \x01(\v2\x17.runway.v1.StatsRequestH\x00R\x05statsB\t\n" +
+	"\amessage\"(\n" +
+	"\fStatsRequest\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\x04R\arequest\"f\n" +
 	"\x0eIngressWelcome\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x18\n" +
@@ -1212,7 +1289,7 @@ func file_runway_v1_ingress_proto_rawDescGZIP() []byte {
 	return file_runway_v1_ingress_proto_rawDescData
 }
 
-var file_runway_v1_ingress_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_runway_v1_ingress_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_runway_v1_ingress_proto_goTypes = []any{
 	(*IngressMessage)(nil),          // 0: runway.v1.IngressMessage
 	(*IngressHello)(nil),            // 1: runway.v1.IngressHello
@@ -1221,51 +1298,53 @@ var file_runway_v1_ingress_proto_goTypes = []any{
 	(*IngressStats)(nil),            // 4: runway.v1.IngressStats
 	(*WorkloadStats)(nil),           // 5: runway.v1.WorkloadStats
 	(*RouteMessage)(nil),            // 6: runway.v1.RouteMessage
-	(*IngressWelcome)(nil),          // 7: runway.v1.IngressWelcome
-	(*RouteSet)(nil),                // 8: runway.v1.RouteSet
-	(*Route)(nil),                   // 9: runway.v1.Route
-	(*Endpoint)(nil),                // 10: runway.v1.Endpoint
-	(*IngressRecord)(nil),           // 11: runway.v1.IngressRecord
-	(*NodeNetwork)(nil),             // 12: runway.v1.NodeNetwork
-	(*SignCertificateRequest)(nil),  // 13: runway.v1.SignCertificateRequest
-	(*SignCertificateResponse)(nil), // 14: runway.v1.SignCertificateResponse
-	(*Beat)(nil),                    // 15: runway.v1.Beat
-	(*IngressFacts)(nil),            // 16: runway.v1.IngressFacts
-	(*WorkloadKey)(nil),             // 17: runway.v1.WorkloadKey
-	(*Cause)(nil),                   // 18: runway.v1.Cause
-	(Protocol)(0),                   // 19: runway.v1.Protocol
-	(*durationpb.Duration)(nil),     // 20: google.protobuf.Duration
+	(*StatsRequest)(nil),            // 7: runway.v1.StatsRequest
+	(*IngressWelcome)(nil),          // 8: runway.v1.IngressWelcome
+	(*RouteSet)(nil),                // 9: runway.v1.RouteSet
+	(*Route)(nil),                   // 10: runway.v1.Route
+	(*Endpoint)(nil),                // 11: runway.v1.Endpoint
+	(*IngressRecord)(nil),           // 12: runway.v1.IngressRecord
+	(*NodeNetwork)(nil),             // 13: runway.v1.NodeNetwork
+	(*SignCertificateRequest)(nil),  // 14: runway.v1.SignCertificateRequest
+	(*SignCertificateResponse)(nil), // 15: runway.v1.SignCertificateResponse
+	(*Beat)(nil),                    // 16: runway.v1.Beat
+	(*IngressFacts)(nil),            // 17: runway.v1.IngressFacts
+	(*WorkloadKey)(nil),             // 18: runway.v1.WorkloadKey
+	(*Cause)(nil),                   // 19: runway.v1.Cause
+	(Protocol)(0),                   // 20: runway.v1.Protocol
+	(*durationpb.Duration)(nil),     // 21: google.protobuf.Duration
 }
 var file_runway_v1_ingress_proto_depIdxs = []int32{
 	1,  // 0: runway.v1.IngressMessage.hello:type_name -> runway.v1.IngressHello
-	15, // 1: runway.v1.IngressMessage.beat:type_name -> runway.v1.Beat
+	16, // 1: runway.v1.IngressMessage.beat:type_name -> runway.v1.Beat
 	2,  // 2: runway.v1.IngressMessage.ack:type_name -> runway.v1.RouteAck
 	4,  // 3: runway.v1.IngressMessage.stats:type_name -> runway.v1.IngressStats
-	16, // 4: runway.v1.IngressHello.facts:type_name -> runway.v1.IngressFacts
+	17, // 4: runway.v1.IngressHello.facts:type_name -> runway.v1.IngressFacts
 	3,  // 5: runway.v1.RouteAck.problems:type_name -> runway.v1.RouteProblem
-	17, // 6: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
-	18, // 7: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
+	18, // 6: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
+	19, // 7: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
 	5,  // 8: runway.v1.IngressStats.workloads:type_name -> runway.v1.WorkloadStats
-	17, // 9: runway.v1.WorkloadStats.workload:type_name -> runway.v1.WorkloadKey
-	7,  // 10: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
-	8,  // 11: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
-	9,  // 12: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
-	17, // 13: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
-	11, // 14: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
-	12, // 15: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
-	17, // 16: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
-	19, // 17: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
-	20, // 18: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
-	10, // 19: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
-	0,  // 20: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
-	13, // 21: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
-	6,  // 22: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
-	14, // 23: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
-	22, // [22:24] is the sub-list for method output_type
-	20, // [20:22] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	18, // 9: runway.v1.WorkloadStats.workload:type_name -> runway.v1.WorkloadKey
+	8,  // 10: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
+	9,  // 11: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
+	7,  // 12: runway.v1.RouteMessage.stats:type_name -> runway.v1.StatsRequest
+	10, // 13: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
+	18, // 14: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
+	12, // 15: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
+	13, // 16: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
+	18, // 17: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
+	20, // 18: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
+	21, // 19: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
+	11, // 20: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
+	0,  // 21: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
+	14, // 22: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
+	6,  // 23: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
+	15, // 24: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
+	23, // [23:25] is the sub-list for method output_type
+	21, // [21:23] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_ingress_proto_init() }
@@ -1284,6 +1363,7 @@ func file_runway_v1_ingress_proto_init() {
 	file_runway_v1_ingress_proto_msgTypes[6].OneofWrappers = []any{
 		(*RouteMessage_Welcome)(nil),
 		(*RouteMessage_Routes)(nil),
+		(*RouteMessage_Stats)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1291,7 +1371,7 @@ func file_runway_v1_ingress_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_ingress_proto_rawDesc), len(file_runway_v1_ingress_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

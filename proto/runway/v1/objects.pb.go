@@ -1774,12 +1774,14 @@ func (x *Revision) GetMessage() string {
 //	              |----> UNDOING -> ROLLED_BACK | FAILED | CANCELLED
 //	PENDING | ROLLING | UNDOING -> SUPERSEDED
 type Deployment struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Meta          *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	Workload      *WorkloadKey           `protobuf:"bytes,3,opt,name=workload,proto3" json:"workload,omitempty"`
-	Spec          *DeploymentSpec        `protobuf:"bytes,4,opt,name=spec,proto3" json:"spec,omitempty"`
-	Status        *DeploymentStatus      `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Meta     *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	Id       string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Workload *WorkloadKey           `protobuf:"bytes,3,opt,name=workload,proto3" json:"workload,omitempty"`
+	Spec     *DeploymentSpec        `protobuf:"bytes,4,opt,name=spec,proto3" json:"spec,omitempty"`
+	Status   *DeploymentStatus      `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	// Present soon after the end, unless the leader changed just then.
+	Report        *DeploymentReport `protobuf:"bytes,6,opt,name=report,proto3" json:"report,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1849,6 +1851,165 @@ func (x *Deployment) GetStatus() *DeploymentStatus {
 	return nil
 }
 
+func (x *Deployment) GetReport() *DeploymentReport {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+// DeploymentReport is what the ingresses counted while the deployment was in
+// progress, up to a second more at both ends. Writer: report controller.
+type DeploymentReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counted from here: the start of the deployment, or later when another leader
+	// took over during it.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// Requests that were answered, and those of them that failed: with a status of
+	// 500 or more, or by the ingress itself because no replica took them.
+	Requests uint64 `protobuf:"varint,3,opt,name=requests,proto3" json:"requests,omitempty"`
+	Failed   uint64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// By revision, lowest first; revision 0 are the answers of the ingresses.
+	Revisions []*RevisionRequests `protobuf:"bytes,5,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// Names of ingresses whose counts are not complete, such as one that was lost.
+	Incomplete    []string `protobuf:"bytes,6,rep,name=incomplete,proto3" json:"incomplete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentReport) Reset() {
+	*x = DeploymentReport{}
+	mi := &file_runway_v1_objects_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentReport) ProtoMessage() {}
+
+func (x *DeploymentReport) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentReport.ProtoReflect.Descriptor instead.
+func (*DeploymentReport) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DeploymentReport) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *DeploymentReport) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *DeploymentReport) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *DeploymentReport) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *DeploymentReport) GetRevisions() []*RevisionRequests {
+	if x != nil {
+		return x.Revisions
+	}
+	return nil
+}
+
+func (x *DeploymentReport) GetIncomplete() []string {
+	if x != nil {
+		return x.Incomplete
+	}
+	return nil
+}
+
+type RevisionRequests struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revision      uint64                 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Requests      uint64                 `protobuf:"varint,2,opt,name=requests,proto3" json:"requests,omitempty"`
+	Failed        uint64                 `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevisionRequests) Reset() {
+	*x = RevisionRequests{}
+	mi := &file_runway_v1_objects_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevisionRequests) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevisionRequests) ProtoMessage() {}
+
+func (x *RevisionRequests) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevisionRequests.ProtoReflect.Descriptor instead.
+func (*RevisionRequests) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RevisionRequests) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RevisionRequests) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *RevisionRequests) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
 // DeploymentSpec is what the user asked. Writer: API.
 type DeploymentSpec struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -1871,7 +2032,7 @@ type DeploymentSpec struct {
 
 func (x *DeploymentSpec) Reset() {
 	*x = DeploymentSpec{}
-	mi := &file_runway_v1_objects_proto_msgTypes[16]
+	mi := &file_runway_v1_objects_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2044,7 @@ func (x *DeploymentSpec) String() string {
 func (*DeploymentSpec) ProtoMessage() {}
 
 func (x *DeploymentSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[16]
+	mi := &file_runway_v1_objects_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +2057,7 @@ func (x *DeploymentSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentSpec.ProtoReflect.Descriptor instead.
 func (*DeploymentSpec) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{16}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeploymentSpec) GetRevision() uint64 {
@@ -1980,7 +2141,7 @@ type DeploymentStatus struct {
 
 func (x *DeploymentStatus) Reset() {
 	*x = DeploymentStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[17]
+	mi := &file_runway_v1_objects_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2153,7 @@ func (x *DeploymentStatus) String() string {
 func (*DeploymentStatus) ProtoMessage() {}
 
 func (x *DeploymentStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[17]
+	mi := &file_runway_v1_objects_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2166,7 @@ func (x *DeploymentStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentStatus.ProtoReflect.Descriptor instead.
 func (*DeploymentStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{17}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeploymentStatus) GetPhase() DeploymentPhase {
@@ -2085,7 +2246,7 @@ type DeploymentTarget struct {
 
 func (x *DeploymentTarget) Reset() {
 	*x = DeploymentTarget{}
-	mi := &file_runway_v1_objects_proto_msgTypes[18]
+	mi := &file_runway_v1_objects_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2258,7 @@ func (x *DeploymentTarget) String() string {
 func (*DeploymentTarget) ProtoMessage() {}
 
 func (x *DeploymentTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[18]
+	mi := &file_runway_v1_objects_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2271,7 @@ func (x *DeploymentTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentTarget.ProtoReflect.Descriptor instead.
 func (*DeploymentTarget) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{18}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeploymentTarget) GetRegion() string {
@@ -2155,7 +2316,7 @@ type Wanted struct {
 
 func (x *Wanted) Reset() {
 	*x = Wanted{}
-	mi := &file_runway_v1_objects_proto_msgTypes[19]
+	mi := &file_runway_v1_objects_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2328,7 @@ func (x *Wanted) String() string {
 func (*Wanted) ProtoMessage() {}
 
 func (x *Wanted) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[19]
+	mi := &file_runway_v1_objects_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2341,7 @@ func (x *Wanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wanted.ProtoReflect.Descriptor instead.
 func (*Wanted) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{19}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Wanted) GetMeta() *Meta {
@@ -2257,7 +2418,7 @@ type Replica struct {
 
 func (x *Replica) Reset() {
 	*x = Replica{}
-	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	mi := &file_runway_v1_objects_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2430,7 @@ func (x *Replica) String() string {
 func (*Replica) ProtoMessage() {}
 
 func (x *Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	mi := &file_runway_v1_objects_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2443,7 @@ func (x *Replica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replica.ProtoReflect.Descriptor instead.
 func (*Replica) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{20}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Replica) GetMeta() *Meta {
@@ -2360,7 +2521,7 @@ type ReplicaPlan struct {
 
 func (x *ReplicaPlan) Reset() {
 	*x = ReplicaPlan{}
-	mi := &file_runway_v1_objects_proto_msgTypes[21]
+	mi := &file_runway_v1_objects_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2533,7 @@ func (x *ReplicaPlan) String() string {
 func (*ReplicaPlan) ProtoMessage() {}
 
 func (x *ReplicaPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[21]
+	mi := &file_runway_v1_objects_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2546,7 @@ func (x *ReplicaPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaPlan.ProtoReflect.Descriptor instead.
 func (*ReplicaPlan) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{21}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReplicaPlan) GetNode() string {
@@ -2459,7 +2620,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[22]
+	mi := &file_runway_v1_objects_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2471,7 +2632,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[22]
+	mi := &file_runway_v1_objects_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2484,7 +2645,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{22}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReplicaStatus) GetPhase() ReplicaPhase {
@@ -2573,7 +2734,7 @@ type ReplicaRouting struct {
 
 func (x *ReplicaRouting) Reset() {
 	*x = ReplicaRouting{}
-	mi := &file_runway_v1_objects_proto_msgTypes[23]
+	mi := &file_runway_v1_objects_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2585,7 +2746,7 @@ func (x *ReplicaRouting) String() string {
 func (*ReplicaRouting) ProtoMessage() {}
 
 func (x *ReplicaRouting) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[23]
+	mi := &file_runway_v1_objects_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2598,7 +2759,7 @@ func (x *ReplicaRouting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaRouting.ProtoReflect.Descriptor instead.
 func (*ReplicaRouting) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{23}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReplicaRouting) GetServing() bool {
@@ -2637,7 +2798,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_runway_v1_objects_proto_msgTypes[24]
+	mi := &file_runway_v1_objects_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2810,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[24]
+	mi := &file_runway_v1_objects_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2823,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{24}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Node) GetMeta() *Meta {
@@ -2717,7 +2878,7 @@ type NodeSpec struct {
 
 func (x *NodeSpec) Reset() {
 	*x = NodeSpec{}
-	mi := &file_runway_v1_objects_proto_msgTypes[25]
+	mi := &file_runway_v1_objects_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2890,7 @@ func (x *NodeSpec) String() string {
 func (*NodeSpec) ProtoMessage() {}
 
 func (x *NodeSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[25]
+	mi := &file_runway_v1_objects_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2903,7 @@ func (x *NodeSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeSpec.ProtoReflect.Descriptor instead.
 func (*NodeSpec) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{25}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *NodeSpec) GetCordoned() bool {
@@ -2781,7 +2942,7 @@ type NodeFacts struct {
 
 func (x *NodeFacts) Reset() {
 	*x = NodeFacts{}
-	mi := &file_runway_v1_objects_proto_msgTypes[26]
+	mi := &file_runway_v1_objects_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2793,7 +2954,7 @@ func (x *NodeFacts) String() string {
 func (*NodeFacts) ProtoMessage() {}
 
 func (x *NodeFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[26]
+	mi := &file_runway_v1_objects_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2806,7 +2967,7 @@ func (x *NodeFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeFacts.ProtoReflect.Descriptor instead.
 func (*NodeFacts) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{26}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NodeFacts) GetAddress() string {
@@ -2948,7 +3109,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[27]
+	mi := &file_runway_v1_objects_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3121,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[27]
+	mi := &file_runway_v1_objects_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3134,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NodeStatus) GetPhase() NodePhase {
@@ -3011,7 +3172,7 @@ type Ingress struct {
 
 func (x *Ingress) Reset() {
 	*x = Ingress{}
-	mi := &file_runway_v1_objects_proto_msgTypes[28]
+	mi := &file_runway_v1_objects_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3023,7 +3184,7 @@ func (x *Ingress) String() string {
 func (*Ingress) ProtoMessage() {}
 
 func (x *Ingress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[28]
+	mi := &file_runway_v1_objects_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3036,7 +3197,7 @@ func (x *Ingress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ingress.ProtoReflect.Descriptor instead.
 func (*Ingress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Ingress) GetMeta() *Meta {
@@ -3096,7 +3257,7 @@ type IngressFacts struct {
 
 func (x *IngressFacts) Reset() {
 	*x = IngressFacts{}
-	mi := &file_runway_v1_objects_proto_msgTypes[29]
+	mi := &file_runway_v1_objects_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3108,7 +3269,7 @@ func (x *IngressFacts) String() string {
 func (*IngressFacts) ProtoMessage() {}
 
 func (x *IngressFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[29]
+	mi := &file_runway_v1_objects_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3121,7 +3282,7 @@ func (x *IngressFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressFacts.ProtoReflect.Descriptor instead.
 func (*IngressFacts) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *IngressFacts) GetPublicAddresses() []string {
@@ -3198,7 +3359,7 @@ type IngressStatus struct {
 
 func (x *IngressStatus) Reset() {
 	*x = IngressStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[30]
+	mi := &file_runway_v1_objects_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3210,7 +3371,7 @@ func (x *IngressStatus) String() string {
 func (*IngressStatus) ProtoMessage() {}
 
 func (x *IngressStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[30]
+	mi := &file_runway_v1_objects_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3223,7 +3384,7 @@ func (x *IngressStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressStatus.ProtoReflect.Descriptor instead.
 func (*IngressStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *IngressStatus) GetPhase() IngressPhase {
@@ -3258,7 +3419,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_runway_v1_objects_proto_msgTypes[31]
+	mi := &file_runway_v1_objects_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3431,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[31]
+	mi := &file_runway_v1_objects_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3444,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Token) GetMeta() *Meta {
@@ -3352,7 +3513,7 @@ type JoinToken struct {
 
 func (x *JoinToken) Reset() {
 	*x = JoinToken{}
-	mi := &file_runway_v1_objects_proto_msgTypes[32]
+	mi := &file_runway_v1_objects_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3364,7 +3525,7 @@ func (x *JoinToken) String() string {
 func (*JoinToken) ProtoMessage() {}
 
 func (x *JoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[32]
+	mi := &file_runway_v1_objects_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3377,7 +3538,7 @@ func (x *JoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinToken.ProtoReflect.Descriptor instead.
 func (*JoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *JoinToken) GetMeta() *Meta {
@@ -3454,7 +3615,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_runway_v1_objects_proto_msgTypes[33]
+	mi := &file_runway_v1_objects_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3466,7 +3627,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[33]
+	mi := &file_runway_v1_objects_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3479,7 +3640,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Event) GetMeta() *Meta {
@@ -3667,14 +3828,28 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x04spec\x18\x04 \x01(\v2\x17.runway.v1.RevisionSpecR\x04spec\x12\x1d\n" +
 	"\n" +
 	"created_by\x18\x05 \x01(\tR\tcreatedBy\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\"\xd9\x01\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\"\x8e\x02\n" +
 	"\n" +
 	"Deployment\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x122\n" +
 	"\bworkload\x18\x03 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12-\n" +
 	"\x04spec\x18\x04 \x01(\v2\x19.runway.v1.DeploymentSpecR\x04spec\x123\n" +
-	"\x06status\x18\x05 \x01(\v2\x1b.runway.v1.DeploymentStatusR\x06status\"\x89\x02\n" +
+	"\x06status\x18\x05 \x01(\v2\x1b.runway.v1.DeploymentStatusR\x06status\x123\n" +
+	"\x06report\x18\x06 \x01(\v2\x1b.runway.v1.DeploymentReportR\x06report\"\x85\x02\n" +
+	"\x10DeploymentReport\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1a\n" +
+	"\brequests\x18\x03 \x01(\x04R\brequests\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x04R\x06failed\x129\n" +
+	"\trevisions\x18\x05 \x03(\v2\x1b.runway.v1.RevisionRequestsR\trevisions\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x06 \x03(\tR\n" +
+	"incomplete\"b\n" +
+	"\x10RevisionRequests\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x1a\n" +
+	"\brequests\x18\x02 \x01(\x04R\brequests\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\x04R\x06failed\"\x89\x02\n" +
 	"\x0eDeploymentSpec\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12+\n" +
 	"\x11previous_revision\x18\x02 \x01(\x04R\x10previousRevision\x12\x1a\n" +
@@ -3918,7 +4093,7 @@ func file_runway_v1_objects_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_objects_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_runway_v1_objects_proto_goTypes = []any{
 	(SpacePhase)(0),               // 0: runway.v1.SpacePhase
 	(Protocol)(0),                 // 1: runway.v1.Protocol
@@ -3945,33 +4120,35 @@ var file_runway_v1_objects_proto_goTypes = []any{
 	(*RevisionSpec)(nil),          // 22: runway.v1.RevisionSpec
 	(*Revision)(nil),              // 23: runway.v1.Revision
 	(*Deployment)(nil),            // 24: runway.v1.Deployment
-	(*DeploymentSpec)(nil),        // 25: runway.v1.DeploymentSpec
-	(*DeploymentStatus)(nil),      // 26: runway.v1.DeploymentStatus
-	(*DeploymentTarget)(nil),      // 27: runway.v1.DeploymentTarget
-	(*Wanted)(nil),                // 28: runway.v1.Wanted
-	(*Replica)(nil),               // 29: runway.v1.Replica
-	(*ReplicaPlan)(nil),           // 30: runway.v1.ReplicaPlan
-	(*ReplicaStatus)(nil),         // 31: runway.v1.ReplicaStatus
-	(*ReplicaRouting)(nil),        // 32: runway.v1.ReplicaRouting
-	(*Node)(nil),                  // 33: runway.v1.Node
-	(*NodeSpec)(nil),              // 34: runway.v1.NodeSpec
-	(*NodeFacts)(nil),             // 35: runway.v1.NodeFacts
-	(*NodeStatus)(nil),            // 36: runway.v1.NodeStatus
-	(*Ingress)(nil),               // 37: runway.v1.Ingress
-	(*IngressFacts)(nil),          // 38: runway.v1.IngressFacts
-	(*IngressStatus)(nil),         // 39: runway.v1.IngressStatus
-	(*Token)(nil),                 // 40: runway.v1.Token
-	(*JoinToken)(nil),             // 41: runway.v1.JoinToken
-	(*Event)(nil),                 // 42: runway.v1.Event
-	nil,                           // 43: runway.v1.RevisionSpec.EnvEntry
-	nil,                           // 44: runway.v1.RevisionSpec.LabelsEntry
-	nil,                           // 45: runway.v1.NodeFacts.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 47: google.protobuf.Duration
+	(*DeploymentReport)(nil),      // 25: runway.v1.DeploymentReport
+	(*RevisionRequests)(nil),      // 26: runway.v1.RevisionRequests
+	(*DeploymentSpec)(nil),        // 27: runway.v1.DeploymentSpec
+	(*DeploymentStatus)(nil),      // 28: runway.v1.DeploymentStatus
+	(*DeploymentTarget)(nil),      // 29: runway.v1.DeploymentTarget
+	(*Wanted)(nil),                // 30: runway.v1.Wanted
+	(*Replica)(nil),               // 31: runway.v1.Replica
+	(*ReplicaPlan)(nil),           // 32: runway.v1.ReplicaPlan
+	(*ReplicaStatus)(nil),         // 33: runway.v1.ReplicaStatus
+	(*ReplicaRouting)(nil),        // 34: runway.v1.ReplicaRouting
+	(*Node)(nil),                  // 35: runway.v1.Node
+	(*NodeSpec)(nil),              // 36: runway.v1.NodeSpec
+	(*NodeFacts)(nil),             // 37: runway.v1.NodeFacts
+	(*NodeStatus)(nil),            // 38: runway.v1.NodeStatus
+	(*Ingress)(nil),               // 39: runway.v1.Ingress
+	(*IngressFacts)(nil),          // 40: runway.v1.IngressFacts
+	(*IngressStatus)(nil),         // 41: runway.v1.IngressStatus
+	(*Token)(nil),                 // 42: runway.v1.Token
+	(*JoinToken)(nil),             // 43: runway.v1.JoinToken
+	(*Event)(nil),                 // 44: runway.v1.Event
+	nil,                           // 45: runway.v1.RevisionSpec.EnvEntry
+	nil,                           // 46: runway.v1.RevisionSpec.LabelsEntry
+	nil,                           // 47: runway.v1.NodeFacts.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
 }
 var file_runway_v1_objects_proto_depIdxs = []int32{
-	46, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
-	46, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
+	48, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
+	48, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
 	9,  // 2: runway.v1.Cluster.meta:type_name -> runway.v1.Meta
 	9,  // 3: runway.v1.Space.meta:type_name -> runway.v1.Meta
 	14, // 4: runway.v1.Space.spec:type_name -> runway.v1.SpaceSpec
@@ -3982,73 +4159,77 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	9,  // 9: runway.v1.Workload.meta:type_name -> runway.v1.Meta
 	10, // 10: runway.v1.Workload.key:type_name -> runway.v1.WorkloadKey
 	2,  // 11: runway.v1.Probe.kind:type_name -> runway.v1.ProbeKind
-	47, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
-	47, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
-	47, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
+	49, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
+	49, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
+	49, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
 	21, // 15: runway.v1.RevisionSpec.image:type_name -> runway.v1.Image
 	1,  // 16: runway.v1.RevisionSpec.protocol:type_name -> runway.v1.Protocol
 	19, // 17: runway.v1.RevisionSpec.resources:type_name -> runway.v1.Resources
 	20, // 18: runway.v1.RevisionSpec.scale:type_name -> runway.v1.ScalePolicy
 	18, // 19: runway.v1.RevisionSpec.startup_probe:type_name -> runway.v1.Probe
 	18, // 20: runway.v1.RevisionSpec.liveness_probe:type_name -> runway.v1.Probe
-	43, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
-	47, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
-	47, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
-	47, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
-	44, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
+	45, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
+	49, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
+	49, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
+	49, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
+	46, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
 	9,  // 26: runway.v1.Revision.meta:type_name -> runway.v1.Meta
 	10, // 27: runway.v1.Revision.workload:type_name -> runway.v1.WorkloadKey
 	22, // 28: runway.v1.Revision.spec:type_name -> runway.v1.RevisionSpec
 	9,  // 29: runway.v1.Deployment.meta:type_name -> runway.v1.Meta
 	10, // 30: runway.v1.Deployment.workload:type_name -> runway.v1.WorkloadKey
-	25, // 31: runway.v1.Deployment.spec:type_name -> runway.v1.DeploymentSpec
-	26, // 32: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
-	3,  // 33: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
-	11, // 34: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
-	46, // 35: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
-	46, // 36: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
-	46, // 37: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
-	27, // 38: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
-	9,  // 39: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
-	10, // 40: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
-	11, // 41: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
-	9,  // 42: runway.v1.Replica.meta:type_name -> runway.v1.Meta
-	10, // 43: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
-	30, // 44: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
-	31, // 45: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
-	32, // 46: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
-	4,  // 47: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
-	46, // 48: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
-	5,  // 49: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
-	46, // 50: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
-	46, // 51: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
-	11, // 52: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
-	9,  // 53: runway.v1.Node.meta:type_name -> runway.v1.Meta
-	34, // 54: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
-	35, // 55: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
-	36, // 56: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
-	45, // 57: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
-	6,  // 58: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
-	46, // 59: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 60: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
-	38, // 61: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
-	39, // 62: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
-	7,  // 63: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
-	46, // 64: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 65: runway.v1.Token.meta:type_name -> runway.v1.Meta
-	8,  // 66: runway.v1.Token.role:type_name -> runway.v1.Role
-	46, // 67: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 68: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
-	8,  // 69: runway.v1.JoinToken.role:type_name -> runway.v1.Role
-	46, // 70: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 71: runway.v1.Event.meta:type_name -> runway.v1.Meta
-	46, // 72: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
-	10, // 73: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
-	74, // [74:74] is the sub-list for method output_type
-	74, // [74:74] is the sub-list for method input_type
-	74, // [74:74] is the sub-list for extension type_name
-	74, // [74:74] is the sub-list for extension extendee
-	0,  // [0:74] is the sub-list for field type_name
+	27, // 31: runway.v1.Deployment.spec:type_name -> runway.v1.DeploymentSpec
+	28, // 32: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
+	25, // 33: runway.v1.Deployment.report:type_name -> runway.v1.DeploymentReport
+	48, // 34: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
+	48, // 35: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
+	26, // 36: runway.v1.DeploymentReport.revisions:type_name -> runway.v1.RevisionRequests
+	3,  // 37: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
+	11, // 38: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
+	48, // 39: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
+	48, // 40: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
+	48, // 41: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
+	29, // 42: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
+	9,  // 43: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
+	10, // 44: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
+	11, // 45: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
+	9,  // 46: runway.v1.Replica.meta:type_name -> runway.v1.Meta
+	10, // 47: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
+	32, // 48: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
+	33, // 49: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
+	34, // 50: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
+	4,  // 51: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
+	48, // 52: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
+	5,  // 53: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
+	48, // 54: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
+	48, // 55: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
+	11, // 56: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
+	9,  // 57: runway.v1.Node.meta:type_name -> runway.v1.Meta
+	36, // 58: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
+	37, // 59: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
+	38, // 60: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
+	47, // 61: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
+	6,  // 62: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
+	48, // 63: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 64: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
+	40, // 65: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
+	41, // 66: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
+	7,  // 67: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
+	48, // 68: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 69: runway.v1.Token.meta:type_name -> runway.v1.Meta
+	8,  // 70: runway.v1.Token.role:type_name -> runway.v1.Role
+	48, // 71: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 72: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
+	8,  // 73: runway.v1.JoinToken.role:type_name -> runway.v1.Role
+	48, // 74: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 75: runway.v1.Event.meta:type_name -> runway.v1.Meta
+	48, // 76: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
+	10, // 77: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
+	78, // [78:78] is the sub-list for method output_type
+	78, // [78:78] is the sub-list for method input_type
+	78, // [78:78] is the sub-list for extension type_name
+	78, // [78:78] is the sub-list for extension extendee
+	0,  // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_objects_proto_init() }
@@ -4062,7 +4243,7 @@ func file_runway_v1_objects_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_objects_proto_rawDesc), len(file_runway_v1_objects_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   37,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
