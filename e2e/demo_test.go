@@ -65,7 +65,7 @@ func traces(t *testing.T) map[string][]string {
 		"rules":      lines(run(t, "nft", "list", "ruleset")),
 		"routing":    append(lines(run(t, "ip", "rule")), lines(run(t, "ip", "route", "show", "table", "all"))...),
 		"mounts":     mounts(t),
-		"processes":  lines(run(t, "sh", "-c", "ps -eo args= | grep -E 'containerd|/runway ' | grep -v grep || true")),
+		"processes":  lines(run(t, "sh", "-c", "ps -eo args= | grep -F runway-demo | grep -v grep || true")),
 	}
 	for name, pattern := range map[string]string{
 		"/run": "/run/*", "/run/containerd": "/run/containerd/*", "/var/lib": "/var/lib/*", "cgroups": "/sys/fs/cgroup/*/*",
