@@ -25,6 +25,8 @@ type counts struct {
 	failures    map[string]int64
 	revisions   map[string]int64
 	described   []*failure
+	// When the first and the last failed request began.
+	firstFailed, lastFailed time.Time
 	// Latency of the requests that were not made slow on purpose.
 	buckets [bucketCount]int64
 	most    time.Duration
@@ -45,16 +47,27 @@ func (c *counts) add(revision string, took time.Duration, slow bool, f *failure)
 	defer c.mu.Unlock()
 	c.requests++
 	if f != nil {
-		c.failures[f.Kind]++
-		if len(c.described) < failuresKept {
-			c.described = append(c.described, f)
-		}
+		c.fail(f)
 		return
 	}
 	c.revisions[revision]++
 	if !slow {
 		c.buckets[bucketOf(took)]++
 		c.most = max(c.most, took)
+	}
+}
+
+// fail counts a failure; mu is held.
+func (c *counts) fail(f *failure) {
+	if c.firstFailed.IsZero() || f.At.Before(c.firstFailed) {
+		c.firstFailed = f.At
+	}
+	if f.At.After(c.lastFailed) {
+		c.lastFailed = f.At
+	}
+	c.failures[f.Kind]++
+	if len(c.described) < failuresKept {
+		c.described = append(c.described, f)
 	}
 }
 
@@ -86,6 +99,11 @@ type summary struct {
 	Rows      []row            `json:"rows"`
 	Revisions map[string]int64 `json:"revisions"`
 	Described []*failure       `json:"described"`
+	// Troubled is the time between the beginnings of the first and the last failed
+	// request.
+	Troubled time.Duration `json:"troubled_ns"`
+
+	first, last time.Time
 }
 
 func report(groups []*group, elapsed time.Duration, final bool) summary {
@@ -98,6 +116,7 @@ func report(groups []*group, elapsed time.Duration, final bool) summary {
 		}
 		s.Rows = append(s.Rows, r)
 	}
+	s.Troubled = s.last.Sub(s.first)
 	return s
 }
 
@@ -116,6 +135,12 @@ func (c *counts) into(s *summary) row {
 		s.Revisions[revision] += n
 	}
 	s.Described = append(s.Described, c.described...)
+	if !c.firstFailed.IsZero() && (s.first.IsZero() || c.firstFailed.Before(s.first)) {
+		s.first = c.firstFailed
+	}
+	if c.lastFailed.After(s.last) {
+		s.last = c.lastFailed
+	}
 	return r
 }
 

@@ -13,10 +13,13 @@ func TestCounts_EveryRequestOnce(t *testing.T) {
 		g.counts.add("2", time.Duration(i+1)*time.Millisecond, false, nil)
 	}
 	g.counts.add("3", time.Minute, true, nil) // slow on purpose: no latency
-	g.counts.add("", time.Second, false, &failure{Kind: "reset"})
+	at, other := time.Now(), newCounts("i2", "plain new")
+	g.counts.add("", time.Second, false, &failure{Kind: "reset", At: at})
+	other.add("", time.Second, false, &failure{Kind: "tls", At: at.Add(-3 * time.Second)})
+	other.add("", time.Second, false, &failure{Kind: "tls", At: at.Add(-time.Second)})
 
-	s := report([]*group{g, {counts: newCounts("i2", "plain")}}, time.Second, true)
-	if s.Requests != 102 || s.Failed != 1 || len(s.Described) != 1 || s.Revisions["2"] != 100 || s.Revisions["3"] != 1 {
+	s := report([]*group{g, {counts: other}}, time.Second, true)
+	if s.Requests != 104 || s.Failed != 3 || len(s.Described) != 3 || s.Troubled != 3*time.Second || s.Revisions["2"] != 100 || s.Revisions["3"] != 1 {
 		t.Errorf("summary %+v", s)
 	}
 	r := s.Rows[0]
