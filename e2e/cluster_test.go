@@ -132,10 +132,14 @@ func (c *cluster) startAgent(i int) {
 	c.t.Cleanup(func() { c.removeAgent(name, h) })
 }
 
-// removeAgent takes the node's replicas off the machine; processes have ended then,
-// so containerd is started once more.
+// removeAgent takes the node's replicas off the machine. The agent is stopped first:
+// it would repair what is taken away.
 func (c *cluster) removeAgent(name string, h host) {
-	c.startContainerd(name)
+	c.named(name).stop()
+	if containerd := c.named("containerd-" + name); containerd.ended == nil {
+		containerd.run()
+		c.awaitContainerd(name)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	output, err := h.command(ctx, binary(c.t, "runway"), "agent", "remove", "--config", filepath.Join(c.dir, name+".yml")).CombinedOutput()
@@ -161,14 +165,19 @@ func (c *cluster) startContainerd(name string) string {
 	c.process("containerd-"+name, func(ctx context.Context) *exec.Cmd {
 		return exec.CommandContext(ctx, "containerd", "--config", file)
 	})
+	c.awaitContainerd(name)
+	return socket
+}
+
+func (c *cluster) awaitContainerd(name string) {
+	c.t.Helper()
 	eventually(c.t, 20*time.Second, "containerd answers", func() error {
-		conn, err := net.Dial("unix", socket)
+		conn, err := net.Dial("unix", filepath.Join(c.dir, "containerd-"+name, "containerd.sock"))
 		if err == nil {
 			conn.Close()
 		}
 		return err
 	})
-	return socket
 }
 
 func (c *cluster) startIngress(i int) {

@@ -39,6 +39,20 @@ func (l *lab) process(name string, start func(context.Context) *exec.Cmd) *proce
 	return p
 }
 
+// named returns a process of the lab.
+func (l *lab) named(name string) *process {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.processes {
+		if p.name == name {
+			return p
+		}
+	}
+	l.t.Fatalf("there is no process %s", name)
+	return nil
+}
+
 // run starts the program, again after a kill.
 func (p *process) run() {
 	p.t.Helper()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -58,6 +59,8 @@ spec:
 type rolled struct {
 	c        *cluster
 	revision int
+	// orphan is the container whose shim was killed last.
+	orphan string
 }
 
 // newRolled deploys revision 1 and scales it.
@@ -125,6 +128,7 @@ type loadSummary struct {
 	Rows      []loadRow         `json:"rows"`
 	Revisions map[string]int64  `json:"revisions"`
 	Described []json.RawMessage `json:"described"`
+	Troubled  time.Duration     `json:"troubled_ns"`
 }
 
 type loadRow struct {
@@ -269,4 +273,20 @@ func kindsOf(counts map[string]int64) string {
 		return "0"
 	}
 	return strings.Join(all, " ")
+}
+
+// dialInside connects to the internal listener of an ingress.
+func (c *cluster) dialInside(edge host) net.Conn {
+	c.t.Helper()
+	conn, err := net.DialTimeout("tcp", edge.at(internalHTTP), 3*time.Second)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return conn
+}
+
+// readAll returns what came before the end, however it came.
+func readAll(conn net.Conn) string {
+	text, _ := io.ReadAll(io.LimitReader(conn, 1<<20)) // what came counts
+	return string(text)
 }
