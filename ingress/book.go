@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/runway-platform/runway/ingress/certs"
 	"github.com/runway-platform/runway/ingress/route"
@@ -79,7 +80,9 @@ func (b *book) apply(m *runwayv1.RouteSet) error {
 func (b *book) use(m *runwayv1.RouteSet) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	problems, err := b.live.Apply(toSet(m))
+	set := toSet(m)
+	set.At = time.Now()
+	problems, err := b.live.Apply(set)
 	if err != nil {
 		return err
 	}

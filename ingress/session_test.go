@@ -84,7 +84,7 @@ func TestSession_TellsWhichReplicasAreHeldAndWhenTheyAreFree(t *testing.T) {
 		stream := <-f.streams
 		send(t, stream, &runwayv1.RouteSet{Generation: 1, Full: true, Routes: []*runwayv1.Route{newRoute("web", "10.0.0.1:20000")}})
 		next(t, f, acks)
-		lease, err := i.live.Acquire(route.Public, "web.default.example.com", &route.Tried{})
+		lease, err := i.live.Acquire(route.Public, "web.default.example.com", time.Now(), &route.Tried{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestSession_ServesFromDiskAndSaysWhatItServes(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer i.sockets.close()
-		lease, err := i.live.Acquire(route.Public, "web.default.example.com", &route.Tried{})
+		lease, err := i.live.Acquire(route.Public, "web.default.example.com", time.Now(), &route.Tried{})
 		if err != nil || lease.Target.Replica != "web-a" {
 			t.Fatalf("after a restart without a coordinator: %v", err)
 		}

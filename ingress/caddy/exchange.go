@@ -47,6 +47,7 @@ type exchange struct {
 	// status is 0 until the final headers are written.
 	status   int
 	revision uint64
+	lease    route.Lease
 	upstream *reverseproxy.Upstream
 	body     *requestBody
 
@@ -74,6 +75,7 @@ func (x *exchange) use(r *http.Request, lease route.Lease) (done func()) {
 	x.protocol = lease.Route.Protocol
 	x.timeout = lease.Route.RequestTimeout
 	x.revision = lease.Target.Revision
+	x.lease = lease
 	x.stream = isUpgrade(r) || x.protocol == route.H2C && isGRPC(r)
 	x.upstream = &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: lease.Target.Dial}
 	x.cancel = nil
@@ -88,6 +90,9 @@ func (x *exchange) use(r *http.Request, lease route.Lease) (done func()) {
 		}
 	}
 }
+
+// rewind makes the request ready to be sent once more and returns whether it can be.
+func (x *exchange) rewind() bool { return x.body == nil || x.body.rewind() }
 
 // relaxStall lets the body of a stream be silent.
 func (x *exchange) relaxStall(r *http.Request) (restore func()) {

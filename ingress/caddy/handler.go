@@ -3,6 +3,7 @@ package caddy
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -48,7 +49,7 @@ func (h *handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.routes, h.stats = cfg.Routes, cfg.Stats
-	h.dialer = newTransport()
+	h.dialer = newTransport((&net.Dialer{Timeout: dialTimeout}).DialContext)
 	h.proxy = &reverseproxy.Handler{
 		Transport:     h.dialer,
 		LoadBalancing: &reverseproxy.LoadBalancing{SelectionPolicy: leasedUpstream{}},
@@ -91,7 +92,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *handler) serve(x *exchange, r *http.Request, host string, next caddyhttp.Handler) {
 	var tried route.Tried
 	for {
-		lease, err := h.routes.Acquire(h.scope, host, &tried)
+		lease, err := h.routes.Acquire(h.scope, host, x.start, &tried)
 		if err != nil {
 			h.refuseUnrouted(x, lease, err, tried.Len())
 			return
@@ -127,8 +128,8 @@ func (h *handler) refuse(x *exchange, r *route.Route, status int, c code.Code) {
 }
 
 // attempt gives the request to a replica and returns whether it is answered. It
-// is not when no connection could be made: then nothing was sent, and another
-// replica may have it.
+// is not when no connection could be made: then nothing was sent, another replica
+// may have it, and this one is passed over for a while.
 func (h *handler) attempt(x *exchange, r *http.Request, lease route.Lease, next caddyhttp.Handler) bool {
 	series := h.series(lease.Route, lease.Target.Revision)
 	series.Begin()
@@ -145,8 +146,11 @@ func (h *handler) attempt(x *exchange, r *http.Request, lease route.Lease, next 
 	err := h.proxy.ServeHTTP(x, r, next)
 	var dial reverseproxy.DialError
 	if errors.As(err, &dial) && x.status == 0 && r.Context().Err() == nil {
-		outcome = untaken
-		return false
+		lease.Eject(time.Now())
+		if x.rewind() {
+			outcome = untaken
+			return false
+		}
 	}
 	outcome = answered
 	if x.status == 0 {

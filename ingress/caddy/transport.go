@@ -20,6 +20,9 @@ const (
 	// upstreamIdle is below the 5 s after which Node.js and uvicorn close a
 	// quiet connection, so that no request is sent into a closing one.
 	upstreamIdle = 4 * time.Second
+	// onceIdle is upstreamIdle for requests that must not be sent twice: below the
+	// shortest limit in use, the 2 s of gunicorn.
+	onceIdle = time.Second
 	// idlePerReplica bounds quiet connections to one replica.
 	idlePerReplica = 256
 	// maxResponseHeader bounds what a replica may answer before its body.
@@ -40,22 +43,28 @@ func (timeoutError) Timeout() bool { return true }
 // Temporary completes net.Error.
 func (timeoutError) Temporary() bool { return false }
 
-// transport talks to replicas in the protocol of their workload.
-type transport struct{ http1, h2c *http.Transport }
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-func newTransport() *transport {
+// transport talks to replicas in the protocol of their workload. Requests that
+// must not be sent twice have connections of their own.
+type transport struct{ http1, once, h2c *http.Transport }
+
+func newTransport(dial dialFunc) *transport {
 	h1, h2c := new(http.Protocols), new(http.Protocols)
 	h1.SetHTTP1(true)
 	h2c.SetUnencryptedHTTP2(true)
-	return &transport{http1: newHTTPTransport(h1), h2c: newHTTPTransport(h2c)}
+	return &transport{
+		http1: newHTTPTransport(dial, h1, upstreamIdle),
+		once:  newHTTPTransport(dial, h1, onceIdle),
+		h2c:   newHTTPTransport(dial, h2c, upstreamIdle),
+	}
 }
 
-func newHTTPTransport(protocols *http.Protocols) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout}
+func newHTTPTransport(dial dialFunc, protocols *http.Protocols, idle time.Duration) *http.Transport {
 	return &http.Transport{
 		Protocols: protocols,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
+			conn, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, reverseproxy.NewDialError(err)
 			}
@@ -64,7 +73,7 @@ func newHTTPTransport(protocols *http.Protocols) *http.Transport {
 		// What the client accepts is between it and the replica.
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    idlePerReplica,
-		IdleConnTimeout:        upstreamIdle,
+		IdleConnTimeout:        idle,
 		MaxResponseHeaderBytes: maxResponseHeader,
 	}
 }
@@ -78,10 +87,37 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return t.http1.RoundTrip(r)
 	}
-	next := t.http1
-	if x.protocol == route.H2C && !isUpgrade(r) {
-		next = t.h2c
+	res, err := x.roundTrip(t.choose(r, x.protocol), resendable(r, x.body))
+	if err == nil {
+		x.lease.Restore()
 	}
+	return res, err
+}
+
+// choose returns what speaks the protocol.
+func (t *transport) choose(r *http.Request, protocol route.Protocol) *http.Transport {
+	switch {
+	case protocol == route.H2C && !isUpgrade(r):
+		return t.h2c
+	case repeatable(r):
+		return t.http1
+	default:
+		return t.once
+	}
+}
+
+// repeatable tells whether net/http sends the request again when a connection that
+// was idle turns out closed after it was sent.
+func repeatable(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil
+}
+
+// roundTrip bounds the wait for the answer of a request that is not a stream.
+func (x *exchange) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 	if x.timeout <= 0 || x.stream && !isUpgrade(r) {
 		return next.RoundTrip(r)
 	}
@@ -107,6 +143,7 @@ func roundTripWithin(next http.RoundTripper, r *http.Request, x *exchange) (*htt
 
 func (t *transport) closeIdle() {
 	t.http1.CloseIdleConnections()
+	t.once.CloseIdleConnections()
 	t.h2c.CloseIdleConnections()
 }
 

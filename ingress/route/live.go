@@ -3,9 +3,11 @@ package route
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Errors of a Live table.
@@ -32,12 +34,6 @@ type Live struct {
 	loads map[ReplicaID]*load
 }
 
-// load counts what is in flight at one replica, over all tables.
-type load struct {
-	inFlight atomic.Int64
-	unrouted atomic.Bool
-}
-
 // NewLive returns an empty table of no incarnation.
 func NewLive() *Live {
 	l := &Live{freed: make(chan struct{}, 1), loads: map[ReplicaID]*load{}}
@@ -57,7 +53,7 @@ func (l *Live) Apply(set Set) ([]Problem, error) {
 	if err := admit(old, set); err != nil {
 		return nil, err
 	}
-	next, problems := build(old, set, l.load)
+	next, problems := build(old, set, func(id ReplicaID) *load { return l.load(id, since(old, set)) })
 	if next.Len() > MaxRoutes {
 		l.sweep(old)
 		return nil, fmt.Errorf("apply generation %d with %d routes: %w", set.Generation, next.Len(), ErrTooLarge)
@@ -81,17 +77,26 @@ func admit(old *Table, set Set) error {
 	return nil
 }
 
-// load returns the counter of a replica; the caller holds mu.
-func (l *Live) load(id ReplicaID) *load {
+// since returns when the replicas that a set adds came. Those of the first set may
+// have served for long: nothing is known of them.
+func since(old *Table, set Set) time.Time {
+	if old.incarnation == "" {
+		return time.Time{}
+	}
+	return set.At
+}
+
+// load returns the load of a replica; the caller holds mu.
+func (l *Live) load(id ReplicaID, since time.Time) *load {
 	c, ok := l.loads[id]
 	if !ok {
-		c = new(load)
+		c = &load{since: since}
 		l.loads[id] = c
 	}
 	return c
 }
 
-// sweep marks the counters of replicas without a route, and forgets those that
+// sweep marks the loads of replicas without a route, and forgets those that
 // are done; the caller holds mu.
 func (l *Live) sweep(t *Table) {
 	routed := make(map[ReplicaID]bool, len(l.loads))
@@ -134,22 +139,25 @@ type Lease struct {
 }
 
 // Acquire picks a replica of the workload that has the name and counts a request
-// there. It never returns a replica in tried, and adds the one that it returns.
+// there, as of now. It never returns a replica in tried, and adds the one that it returns.
 // It returns ErrUnknownHost or ErrNoReplica, with the route if there is one.
 //
 // A replica that a newer table does not have is never returned after the Apply
 // of that table: the request is counted first and the table is read again then,
 // while Apply swaps the table first and Held reads the counters then.
-func (l *Live) Acquire(scope Scope, host string, tried *Tried) (Lease, error) {
+func (l *Live) Acquire(scope Scope, host string, now time.Time, tried *Tried) (Lease, error) {
 	for {
 		table := l.table.Load()
 		r, ok := table.Lookup(scope, host)
 		if !ok {
 			return Lease{}, ErrUnknownHost
 		}
-		target := r.pick(tried)
+		target := r.pick(now, tried, rand.Uint64)
 		if target == nil {
 			return Lease{Route: r}, ErrNoReplica
+		}
+		if !target.load.claim(now) {
+			continue
 		}
 		lease := Lease{Route: r, Target: target, live: l}
 		target.load.inFlight.Add(1)
@@ -171,3 +179,10 @@ func (a Lease) Release() {
 	default:
 	}
 }
+
+// Eject says that the replica could not be reached: it is passed over for a short
+// time, unless nothing else is left. Then one request tries it again.
+func (a Lease) Eject(now time.Time) { a.Target.load.eject(now) }
+
+// Restore says that the replica answered.
+func (a Lease) Restore() { a.Target.load.restore() }

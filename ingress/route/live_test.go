@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -17,6 +18,9 @@ import (
 )
 
 const incarnation = "first"
+
+// at is the moment of everything where time does not matter.
+var at = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func webKey() Key { return Key{Space: "default", Service: "web", Environment: "production"} }
 
@@ -70,7 +74,7 @@ func TestLive_RoutesByScope(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			lease, err := l.Acquire(tt.scope, tt.host, &Tried{})
+			lease, err := l.Acquire(tt.scope, tt.host, at, &Tried{})
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("Acquire(%v, %q) = %v, want %v", tt.scope, tt.host, err, tt.want)
 			}
@@ -117,7 +121,7 @@ func TestLive_AppliesDifferences(t *testing.T) {
 	t.Parallel()
 	other := Workload{Key: Key{"default", "api", "production"}, Hosts: []string{"api.example.com"}}
 	l := newLive(t, full(1, web(endpoint("r1", 20000)), other), change(2, web(endpoint("r2", 20001))))
-	lease, err := l.Acquire(Public, "web.example.com", &Tried{})
+	lease, err := l.Acquire(Public, "web.example.com", at, &Tried{})
 	if err != nil || lease.Target.Replica != "r2" {
 		t.Fatalf("Acquire = %+v, %v; want replica r2", lease.Target, err)
 	}
@@ -128,7 +132,7 @@ func TestLive_AppliesDifferences(t *testing.T) {
 	if _, err := l.Apply(Set{Incarnation: incarnation, Generation: 3, Removed: []Key{webKey()}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Acquire(Public, "web.example.com", &Tried{}); !errors.Is(err, ErrUnknownHost) {
+	if _, err := l.Acquire(Public, "web.example.com", at, &Tried{}); !errors.Is(err, ErrUnknownHost) {
 		t.Errorf("Acquire of a removed workload = %v, want %v", err, ErrUnknownHost)
 	}
 }
@@ -164,7 +168,7 @@ func TestLive_RefusesOddPartsAndKeepsTheRest(t *testing.T) {
 			if err != nil || len(problems) != 1 || !strings.Contains(problems[0].Reason, tt.reason) {
 				t.Fatalf("Apply = %+v, %v; want one problem with %q", problems, err, tt.reason)
 			}
-			lease, err := l.Acquire(Public, "web.example.com", &Tried{})
+			lease, err := l.Acquire(Public, "web.example.com", at, &Tried{})
 			if err != nil || lease.Target.Replica != "r1" {
 				t.Fatalf("the good part is not routed: %v", err)
 			}
@@ -211,7 +215,7 @@ func TestLive_NameStaysWithItsOwner(t *testing.T) {
 func TestLive_CountsSurviveSwaps(t *testing.T) {
 	t.Parallel()
 	l := newLive(t, full(1, web(endpoint("r1", 20000))))
-	lease, err := l.Acquire(Public, "web.example.com", &Tried{})
+	lease, err := l.Acquire(Public, "web.example.com", at, &Tried{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +261,7 @@ func TestLive_TriesEachReplicaOnce(t *testing.T) {
 		var tried Tried
 		seen := map[ReplicaID]bool{}
 		for {
-			lease, err := l.Acquire(Public, "web.example.com", &tried)
+			lease, err := l.Acquire(Public, "web.example.com", at, &tried)
 			if err != nil {
 				if !errors.Is(err, ErrNoReplica) || lease.Route == nil {
 					t.Fatalf("Acquire = %v, route %v", err, lease.Route)
@@ -281,7 +285,7 @@ func TestLive_PicksTheCalmerOne(t *testing.T) {
 	l := newLive(t, full(1, web(endpoint("r1", 20000), endpoint("r2", 20001))))
 	counts := map[ReplicaID]int{}
 	for range 10 {
-		lease, err := l.Acquire(Public, "web.example.com", &Tried{})
+		lease, err := l.Acquire(Public, "web.example.com", at, &Tried{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +308,7 @@ func TestLive_NothingStartsAtAnUnroutedReplica(t *testing.T) {
 		wg.Go(func() {
 			for !stop.Load() {
 				before := maps.Collect(entries(&gone))
-				lease, err := l.Acquire(Public, "web.example.com", &Tried{})
+				lease, err := l.Acquire(Public, "web.example.com", at, &Tried{})
 				if err != nil {
 					t.Errorf("Acquire: %v", err)
 					return
@@ -430,7 +434,7 @@ func BenchmarkLive_Acquire(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					var tried Tried
-					lease, err := l.Acquire(Public, "web.example.com", &tried)
+					lease, err := l.Acquire(Public, "web.example.com", at, &tried)
 					if err != nil {
 						b.Error(err)
 						return

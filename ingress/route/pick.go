@@ -1,6 +1,6 @@
 package route
 
-import "math/rand/v2"
+import "time"
 
 // MaxTries bounds the replicas that one request is offered to: a third refusal
 // in a row says that the workload is down, not a replica.
@@ -34,51 +34,80 @@ func (t *Tried) has(target *Target) bool {
 	return false
 }
 
+// redraws bounds the draws of a pair before the replicas are searched in order.
+const redraws = 4
+
 // pick returns the replica with fewer requests in flight out of two random ones,
 // or nil when each was tried. Two choices are as good as looking at all of them
 // and do not send every request of a moment to the same idle replica.
-func (r *Route) pick(tried *Tried) *Target {
-	if tried.Full() {
+func (r *Route) pick(now time.Time, tried *Tried, random func() uint64) *Target {
+	if tried.Full() || len(r.targets) == 0 {
 		return nil
 	}
 	if tried.n > 0 {
-		return r.pickUntried(tried)
+		return r.search(now, tried, random)
 	}
-	switch n := uint64(len(r.targets)); n {
-	case 0:
-		return nil
-	case 1:
+	if len(r.targets) == 1 {
 		return r.targets[0]
-	default:
-		random := rand.Uint64()
-		i := (random >> 32) * n >> 32
-		j := (random & 0xffffffff) * (n - 1) >> 32
-		if j >= i {
-			j++
-		}
-		return calmer(r.targets[i], r.targets[j])
 	}
+	for range redraws {
+		a, b := r.draw(random())
+		if !a.load.ejected(now) && !b.load.ejected(now) {
+			return prefer(a, b, now, random)
+		}
+	}
+	return r.search(now, tried, random)
 }
 
-// pickUntried is pick for the rare second try: it walks from a random place.
-func (r *Route) pickUntried(tried *Tried) *Target {
-	if len(r.targets) == 0 {
-		return nil
+// draw returns two different replicas of at least two.
+func (r *Route) draw(random uint64) (a, b *Target) {
+	n := uint64(len(r.targets))
+	i := (random >> 32) * n >> 32
+	j := (random & 0xffffffff) * (n - 1) >> 32
+	if j >= i {
+		j++
 	}
-	var first *Target
-	start := rand.IntN(len(r.targets))
+	return r.targets[i], r.targets[j]
+}
+
+// search is pick for second tries and among ejected replicas: it walks from a
+// random place. An ejected replica is better than none.
+func (r *Route) search(now time.Time, tried *Tried, random func() uint64) *Target {
+	var first, last *Target
+	start := int(random() % uint64(len(r.targets))) //nolint:gosec // below the length
 	for i := range r.targets {
 		target := r.targets[(start+i)%len(r.targets)]
-		if tried.has(target) {
-			continue
+		switch {
+		case tried.has(target):
+		case target.load.ejected(now):
+			last = target
+		case first != nil:
+			return prefer(first, target, now, random)
+		default:
+			first = target
 		}
-		if first != nil {
-			return calmer(first, target)
-		}
-		first = target
 	}
-	return first
+	if first != nil {
+		return first
+	}
+	return last
 }
+
+// prefer returns the calmer one of two replicas, but the younger one in proportion
+// to its weight only.
+func prefer(a, b *Target, now time.Time, random func() uint64) *Target {
+	wa, wb := a.load.weight(now), b.load.weight(now)
+	switch {
+	case wb < wa && fraction(random()) >= wb/wa:
+		return a
+	case wa < wb && fraction(random()) >= wa/wb:
+		return b
+	}
+	return calmer(a, b)
+}
+
+// fraction maps a random number to at least 0 and less than 1.
+func fraction(random uint64) float64 { return float64(random>>11) / (1 << 53) }
 
 func calmer(a, b *Target) *Target {
 	if b.InFlight() < a.InFlight() {

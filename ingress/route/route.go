@@ -82,6 +82,8 @@ type Set struct {
 	// incarnations are never compared.
 	Incarnation string
 	Generation  uint64
+	// At is when the set came; replicas that it adds are new since then.
+	At time.Time
 	// Full says that what is not in Workloads has no route.
 	Full      bool
 	Workloads []Workload
