@@ -6,7 +6,7 @@ import (
 	"os"
 	"strconv"
 
-	"gopkg.in/yaml.v3"
+	yaml "go.yaml.in/yaml/v3"
 )
 
 // settings are the keys of a child's configuration file: the flags of its command.
