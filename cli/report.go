@@ -72,7 +72,7 @@ func reportGaps(d *runwayv1.Deployment) []string {
 		gaps = append(gaps, "not counted before "+stamp(report.GetSince())+", when the coordinator's leader changed")
 	}
 	if names := report.GetIncomplete(); len(names) > 0 {
-		gaps = append(gaps, "not all of "+strings.Join(names, ", ")+" is counted")
+		gaps = append(gaps, "counts of "+strings.Join(names, ", ")+" may be incomplete")
 	}
 	return gaps
 }

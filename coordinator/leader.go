@@ -13,6 +13,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/nodehealth"
 	"github.com/runway-platform/runway/coordinator/placement"
 	"github.com/runway-platform/runway/coordinator/reaper"
+	"github.com/runway-platform/runway/coordinator/report"
 	"github.com/runway-platform/runway/coordinator/spaces"
 )
 
@@ -63,6 +64,8 @@ func (c *Coordinator) runLeader(ctx context.Context) error {
 	if err := c.initCluster(ctx); err != nil {
 		return fmt.Errorf("begin the cluster: %w", err)
 	}
+	c.caughtUp.Store(true)
+	defer c.caughtUp.Store(false)
 	c.log.Info("leading", "index", c.store.View().Index())
 	defer c.log.Info("no longer leading")
 
@@ -83,6 +86,7 @@ func (c *Coordinator) leaderLoops() []runner {
 		deployment.New(deployment.Config{Views: views, Applier: c.node, Log: log}),
 		placement.New(placement.Config{Views: views, Applier: c.node, NewID: newReplicaID, Log: log}),
 		reaper.New(reaper.Config{Views: views, Applier: c.node, Log: log}),
+		report.New(report.Config{Views: views, Applier: c.node, Tallies: c.presence, Log: log}),
 	}
 }
 

@@ -149,6 +149,8 @@ type following struct {
 	synced      bool
 	confirmed   *runwayv1.RouteAck
 	sequence    uint64
+	// asked is the newest request for statistics.
+	asked uint64
 }
 
 func (f *following) awaitWelcome(ctx context.Context) error {
@@ -200,9 +202,13 @@ func (f *following) loop(ctx context.Context) error {
 	}
 }
 
-// take puts a set into use.
+// take puts a set into use, or answers a request for statistics.
 func (f *following) take(m *runwayv1.RouteMessage) error {
 	f.heard.Store(time.Now().UnixNano())
+	if request := m.GetStats(); request != nil {
+		f.asked = request.GetRequest()
+		return f.count(true)
+	}
 	set := m.GetRoutes()
 	if set == nil {
 		return fmt.Errorf("take routes: %w", errProtocol)
@@ -230,15 +236,23 @@ func (f *following) beat() error {
 	}}); err != nil {
 		return err
 	}
+	return f.count(false)
+}
+
+// count sends what was served since the message before; nothing when it is nothing
+// and nobody waits for it.
+func (f *following) count(waited bool) error {
 	counts := f.deltas.Next()
 	table := f.ingress.live.Table()
 	f.deltas.Forget(func(key stats.Key) bool {
 		return table.Routes(route.Key{Space: key.Space, Service: key.Service, Environment: key.Environment}, key.Revision)
 	})
-	if len(counts) == 0 {
+	if len(counts) == 0 && !waited {
 		return nil
 	}
-	return f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: fromCounts(counts)}})
+	served := fromCounts(counts)
+	served.Request = f.asked
+	return f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: served}})
 }
 
 // confirm acknowledges what is in use, unless that was done or a new name's

@@ -272,6 +272,38 @@ func TestSession_BeatsAndReportsCountsAlsoOfTheTimeWithoutSession(t *testing.T) 
 	})
 }
 
+// Asked for, statistics come at once, also when there is nothing to tell, and say
+// what they answer.
+func TestSession_AnswersARequestForStatistics(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeCoordinator(t)
+		i, stop := follow(t, config(t, dir, f.dial(t)))
+		defer stop()
+		stream := <-f.streams
+		send(t, stream, &runwayv1.RouteSet{Generation: 1, Full: true, Routes: []*runwayv1.Route{newRoute("web", "10.0.0.1:20000")}})
+		next(t, f, acks)
+		series := i.stats.Series(stats.Key{Space: "default", Service: "web", Environment: "production", Revision: 3})
+		for request, requests := range []int{1, 0} {
+			for range requests {
+				series.Begin()
+				series.End(200, time.Millisecond)
+			}
+			start := time.Now()
+			if err := stream.Send(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Stats{
+				Stats: &runwayv1.StatsRequest{Request: uint64(request + 1)},
+			}}); err != nil {
+				t.Fatal(err)
+			}
+			got := next(t, f, counts)
+			if got.GetRequest() != uint64(request+1) || len(got.GetWorkloads()) != requests || time.Since(start) > beatInterval/10 {
+				t.Errorf("request %d: statistics %v after %v, want %d requests at once", request+1, got, time.Since(start), requests)
+			}
+		}
+	})
+}
+
 func TestSession_ComesBackAfterEveryKindOfRefusal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

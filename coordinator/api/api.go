@@ -65,7 +65,7 @@ type Config struct {
 	// Authority signs for machines; nil while it is not known.
 	Authority func() *identity.Authority
 	// Leader returns the address of the leader, empty when there is none, and
-	// whether this coordinator is it.
+	// whether this coordinator is it and its state holds all that was ever confirmed.
 	Leader func() (address string, leads bool)
 	// Members returns the coordinators of the cluster.
 	Members func() ([]*runwayv1.Member, error)

@@ -11,9 +11,14 @@ import (
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// heartbeat is how often a watch repeats itself when nothing changes, so that a
-// watcher knows that it is alive and looks at the leader.
-const heartbeat = 10 * time.Second
+const (
+	// heartbeat is how often a watch repeats itself when nothing changes, so that a
+	// watcher knows that it is alive and looks at the leader.
+	heartbeat = 10 * time.Second
+	// reportPatience is how long the last message waits for the report: longer than
+	// the ingresses may take to answer for it.
+	reportPatience = 2 * time.Second
+)
 
 // deploymentService is about single deployments.
 type deploymentService struct {
@@ -53,7 +58,8 @@ func (s deploymentService) CancelDeployment(ctx context.Context, request *runway
 }
 
 // WatchDeployment sends the newest state whenever it changed since the last message
-// was taken: a slow watcher sees fewer steps and never an old one.
+// was taken: a slow watcher sees fewer steps and never an old one. The end is sent
+// once, with the report when it comes in time.
 func (s deploymentService) WatchDeployment(request *runwayv1.WatchDeploymentRequest, stream runwayv1.Deployments_WatchDeploymentServer) error {
 	ctx := stream.Context()
 	for {
@@ -63,22 +69,36 @@ func (s deploymentService) WatchDeployment(request *runwayv1.WatchDeploymentRequ
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(watched(view, d)); err != nil {
-			return err
+		wait := reportDue(d, time.Now())
+		if wait == 0 {
+			if err := stream.Send(watched(view, d)); err != nil {
+				return err
+			}
+			wait = heartbeat
+			if state.Ended(d.GetStatus().GetPhase()) {
+				return nil
+			}
 		}
-		if state.Ended(d.GetStatus().GetPhase()) {
-			return nil
-		}
-		if err := s.pause(ctx, func() bool { return moved(s.view(), d, view) }, changed); err != nil {
+		if err := s.pause(ctx, func() bool { return moved(s.view(), d, view) }, changed, wait); err != nil {
 			return err
 		}
 	}
 }
 
-// pause waits until something that matters has changed, a heartbeat is due, or the
-// watch is over.
-func (s deploymentService) pause(ctx context.Context, matters func() bool, changed <-chan struct{}) error {
-	timer := time.NewTimer(heartbeat)
+// reportDue is how long the report of a deployment that has ended may still be
+// waited for; 0 when there is nothing to wait for.
+func reportDue(d *runwayv1.Deployment, now time.Time) time.Duration {
+	if !state.Ended(d.GetStatus().GetPhase()) || d.GetReport() != nil {
+		return 0
+	}
+	left := d.GetStatus().GetEndedAt().AsTime().Add(reportPatience).Sub(now)
+	return min(max(left, 0), reportPatience)
+}
+
+// pause waits until something that matters has changed, at most for a while, or
+// until the watch is over.
+func (s deploymentService) pause(ctx context.Context, matters func() bool, changed <-chan struct{}, most time.Duration) error {
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	for {
 		select {

@@ -58,7 +58,7 @@ func (a *API) admit(ctx context.Context, c *call) error {
 	}
 	who, err := a.authenticate(ctx, c.began)
 	if err != nil {
-		return err
+		return a.unknown(err)
 	}
 	c.who = who
 	if err := checkLife(who, c.right, c.began); err != nil {
@@ -68,6 +68,16 @@ func (a *API) admit(ctx context.Context, c *call) error {
 		return denied(who, c.method)
 	}
 	return a.atLeader(c.right)
+}
+
+// unknown is the answer to a caller that the state does not know. Only the leader
+// can say so for good: the state of another may be behind, and is empty after a start
+// until the log is read, which would turn every good credential away.
+func (a *API) unknown(err error) error {
+	if leader, leads := a.config.Leader(); !leads {
+		return notLeader(leader)
+	}
+	return err
 }
 
 // scope refuses a request about a space that does not exist for the caller. The

@@ -341,6 +341,21 @@ func TestRights_FollowerAnswersOnlyWhatMayBeOld(t *testing.T) {
 	}
 }
 
+// A state that is behind does not know every credential; only the leader may say
+// that there is no such caller.
+func TestRights_FollowerTurnsNobodyAwayForGood(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ask := func() error {
+		conn := b.connect(client.Config{Token: func() (string, error) { return identity.NewBearer(), nil }})
+		_, err := runwayv1.NewSpacesClient(conn).ListSpaces(testContext(t), &runwayv1.ListSpacesRequest{})
+		return err
+	}
+	wantCode(t, ask(), code.Unauthenticated)
+	b.follows.Store(true)
+	wantCode(t, ask(), code.NoLeader)
+}
+
 func TestRights_DenialsAreRecorded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

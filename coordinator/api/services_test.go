@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
@@ -316,12 +317,59 @@ func TestWatchDeployment_UntilItEnds(t *testing.T) {
 		t.Fatalf("next = %v, %v", next, err)
 	}
 	b.succeed(d)
+	b.state.Must(t, &runwayv1.RecordDeploymentReport{Deployment: d.GetId(), Report: &runwayv1.DeploymentReport{Requests: 7}})
 	last, err := stream.Recv()
-	if err != nil || last.GetDeployment().GetStatus().GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
-		t.Fatalf("last = %v, %v", last, err)
+	if err != nil || last.GetDeployment().GetStatus().GetPhase() != succeeded || last.GetDeployment().GetReport().GetRequests() != 7 {
+		t.Fatalf("last = %v, %v; want the end with its report", last, err)
 	}
 	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("end = %v", err)
+	}
+}
+
+// A report that does not come holds up the end for a moment only, and only once.
+func TestWatchDeployment_EndsWithoutAReport(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	d := b.deploy("own", "web").GetDeployment()
+	b.succeed(d)
+	for _, most := range []time.Duration{reportPatience + time.Second, time.Second} {
+		begin := time.Now()
+		stream, err := runwayv1.NewDeploymentsClient(b.as(viewer)).WatchDeployment(testContext(t), &runwayv1.WatchDeploymentRequest{Id: d.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err := stream.Recv()
+		if took := time.Since(begin); err != nil || last.GetDeployment().GetReport() != nil || took > most {
+			t.Fatalf("last = %v, %v after %v, want the end within %v", last, err, took, most)
+		}
+		if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+			t.Errorf("end = %v", err)
+		}
+	}
+}
+
+func TestReportDue(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ended := func(ago time.Duration, report *runwayv1.DeploymentReport) *runwayv1.Deployment {
+		return &runwayv1.Deployment{Status: &runwayv1.DeploymentStatus{Phase: succeeded, EndedAt: timestamppb.New(now.Add(-ago))}, Report: report}
+	}
+	for _, tt := range []struct {
+		name string
+		d    *runwayv1.Deployment
+		want time.Duration
+	}{
+		{"in progress", &runwayv1.Deployment{Status: &runwayv1.DeploymentStatus{Phase: 2}}, 0},
+		{"just ended", ended(0, nil), reportPatience},
+		{"a while ago", ended(time.Second, nil), reportPatience - time.Second},
+		{"long ago", ended(time.Hour, nil), 0},
+		{"by a clock that is ahead", ended(-time.Hour, nil), reportPatience},
+		{"with its report", ended(0, &runwayv1.DeploymentReport{}), 0},
+	} {
+		if got := reportDue(tt.d, now); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 

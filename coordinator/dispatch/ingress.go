@@ -127,12 +127,25 @@ func (s *ingressSession) receive() error {
 				return err
 			}
 		case *runwayv1.IngressMessage_Stats:
-			if refused := s.d.config.Presence.Record(s.id, m.Stats); refused > 0 {
-				s.d.metrics.implausible.Add(float64(refused))
-			}
+			s.count(m.Stats)
 		default:
 			return errProtocol
 		}
+	}
+}
+
+// count records what the ingress served. A deployment is counted from the first
+// message after its start, so the tally is open before the message is added.
+func (s *ingressSession) count(stats *runwayv1.IngressStats) {
+	view := s.d.config.Views()
+	for _, sample := range stats.GetWorkloads() {
+		id := state.IDOf(sample.GetWorkload())
+		if active := view.Deployment(view.Workload(id).GetActiveDeployment()); active != nil {
+			s.d.config.Presence.OpenTally(active.GetId(), id, active.GetMeta().GetCreatedAt().AsTime())
+		}
+	}
+	if refused := s.d.config.Presence.Record(s.id, stats); refused > 0 {
+		s.d.metrics.implausible.Add(float64(refused))
 	}
 }
 
@@ -155,8 +168,9 @@ func (s *ingressSession) confirm(ack *runwayv1.RouteAck) error {
 	return nil
 }
 
-// send keeps the routes of the ingress equal to the present set. What changes while
-// a message is under way is sent as one difference after it.
+// send keeps the routes of the ingress equal to the present set, and asks for its
+// statistics when somebody waits for them. What changes while a message is under way
+// is sent as one difference after it.
 func (s *ingressSession) send(ingress *runwayv1.Ingress) error {
 	cluster := s.d.config.Views().Cluster()
 	welcome := &runwayv1.IngressWelcome{Ingress: ingress.GetId(), Incarnation: cluster.GetIncarnation(), Cluster: cluster.GetId()}
@@ -164,6 +178,7 @@ func (s *ingressSession) send(ingress *runwayv1.Ingress) error {
 		return err
 	}
 	var last *runwayv1.RouteSet
+	var told uint64
 	for {
 		view := s.d.config.Views()
 		removed := view.Changed(state.TableIngresses)
@@ -178,13 +193,28 @@ func (s *ingressSession) send(ingress *runwayv1.Ingress) error {
 			}
 			last = set
 		}
+		request, asked := s.d.config.Presence.Asked()
+		if err := s.ask(told, request); err != nil {
+			return err
+		}
+		told = request
 		select {
 		case <-changed:
+		case <-asked:
 		case <-removed:
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
 		}
 	}
+}
+
+// ask requests statistics now, instead of with the next beat, unless the ingress was
+// told to.
+func (s *ingressSession) ask(told, request uint64) error {
+	if request == told {
+		return nil
+	}
+	return s.write(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Stats{Stats: &runwayv1.StatsRequest{Request: request}}})
 }
 
 // expect notes what is being sent and that it is to be confirmed.
@@ -234,6 +264,7 @@ func (d *Dispatcher) enterIngress(s *ingressSession, hello *runwayv1.IngressHell
 
 func (d *Dispatcher) leaveIngress(s *ingressSession) {
 	s.stopWatch()
+	d.config.Presence.Interrupt(s.id)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ingresses[s.id] == s {

@@ -241,6 +241,65 @@ func TestIngress_StatisticsReachTheSink(t *testing.T) {
 	eventually(t, "traffic", func() bool { return cmp.Equal(b.presence.Traffic(), want) })
 }
 
+func (i *fakeIngress) serve(request uint64, samples ...*runwayv1.WorkloadStats) {
+	i.t.Helper()
+	i.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: &runwayv1.IngressStats{Workloads: samples, Request: request}}})
+}
+
+func answers(service string, revision, good, bad uint64) *runwayv1.WorkloadStats {
+	return &runwayv1.WorkloadStats{Workload: coordinatortest.Key(service), Revision: revision, Responses: []uint64{0, good, 0, 0, bad}}
+}
+
+// What an ingress sends after a deployment began is in its tally, even when nobody
+// has opened one yet; what it sends without one is not.
+func TestIngress_StatisticsAreTalliedFromTheStartOfADeployment(t *testing.T) {
+	t.Parallel()
+	s := coordinatortest.NewState(t, coordinatortest.Deploy("d1", "web", coordinatortest.Spec(), 1))
+	b := newBench(t, s, nil)
+	i := b.ingress("i1")
+	i.serve(0, answers("web", 1, 3, 1), answers("other", 1, 9, 9))
+	want := map[uint64]presence.Served{1: {Requests: 4, Failed: 1}}
+	eventually(t, "tally", func() bool { return cmp.Equal(b.presence.Tallies()["d1"].Revisions, want) })
+	if got := b.presence.Tallies(); len(got) != 1 {
+		t.Errorf("tallies %v, want one of the deployment in progress", got)
+	}
+}
+
+// An ingress that is connected is asked at once when a tally closes, and one that
+// comes later when it comes.
+func TestIngress_IsAskedForStatistics(t *testing.T) {
+	t.Parallel()
+	s := coordinatortest.NewState(t, coordinatortest.Deploy("d1", "web", coordinatortest.Spec(), 1))
+	b := newBench(t, s, nil)
+	first := b.ingress("i1")
+	b.presence.OpenTally("d1", coordinatortest.ID("web"), time.Now())
+	b.presence.CloseTally("d1", []string{"i1", "i2"}, time.Now())
+	if got := first.receive().GetStats().GetRequest(); got != 1 {
+		t.Errorf("i1 was asked with %d, want 1", got)
+	}
+	second := b.ingress("i2")
+	if got := second.receive().GetStats().GetRequest(); got != 1 {
+		t.Errorf("i2 was asked with %d, want 1", got)
+	}
+	first.serve(1, answers("web", 1, 2, 0))
+	second.serve(0, answers("web", 1, 3, 0))
+	second.serve(1)
+	eventually(t, "both answered", func() bool { return len(b.presence.Tallies()["d1"].Unanswered) == 0 })
+	if got := b.presence.Tallies()["d1"].Revisions[1].Requests; got != 5 {
+		t.Errorf("%d requests, want 5", got)
+	}
+}
+
+func TestIngress_EndOfASessionIsNoted(t *testing.T) {
+	t.Parallel()
+	s := coordinatortest.NewState(t, coordinatortest.Deploy("d1", "web", coordinatortest.Spec(), 1))
+	b := newBench(t, s, nil)
+	b.presence.OpenTally("d1", coordinatortest.ID("web"), time.Now())
+	b.ingress("i1")
+	b.ingress("i1") // ends the session before
+	eventually(t, "interruption", func() bool { return cmp.Equal(b.presence.Tallies()["d1"].Interrupted, []string{"i1"}) })
+}
+
 func request(t *testing.T, names ...string) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -35,12 +35,13 @@ type Presence struct {
 	beats   map[string]time.Time
 	acks    map[string]Ack
 	traffic traffic
+	tallies tallies
 	changed chan struct{}
 }
 
 // New returns an empty memory. Reset it when leadership begins.
 func New() *Presence {
-	p := &Presence{changed: make(chan struct{})}
+	p := &Presence{changed: make(chan struct{}), tallies: newTallies()}
 	p.Reset(time.Time{})
 	return p
 }
@@ -54,6 +55,8 @@ func (p *Presence) Reset(now time.Time) {
 	p.beats = map[string]time.Time{}
 	p.acks = map[string]Ack{}
 	p.traffic = newTraffic()
+	p.tallies.end()
+	p.tallies = newTallies()
 	p.wake()
 }
 
@@ -126,13 +129,11 @@ func (p *Presence) Forget(id string) {
 	delete(p.beats, id)
 	delete(p.acks, id)
 	p.traffic.forget(id)
+	p.tallies.forget(id)
 	p.wake()
 }
 
-func (p *Presence) wake() {
-	close(p.changed)
-	p.changed = make(chan struct{})
-}
+func (p *Presence) wake() { wakeAll(&p.changed) }
 
 func equal(a, b Ack) bool {
 	return a.Incarnation == b.Incarnation && a.Generation == b.Generation && slices.Equal(a.Held, b.Held)

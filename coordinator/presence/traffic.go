@@ -50,20 +50,26 @@ func newTraffic() traffic {
 }
 
 // Record adds what an ingress served since its last message and returns how many
-// samples were refused because they cannot be true.
+// samples were refused because they cannot be true, or have no room.
 func (p *Presence) Record(ingress string, stats *runwayv1.IngressStats) (refused int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := map[Series]uint64{}
 	for _, sample := range stats.GetWorkloads() {
 		series := Series{state.IDOf(sample.GetWorkload()), sample.GetRevision()}
-		if !plausible(sample) || !p.traffic.add(series, sample) {
+		if !plausible(sample) {
+			refused++
+			continue
+		}
+		counted := p.tallies.add(ingress, series, sample)
+		if !p.traffic.add(series, sample) || !counted {
 			refused++
 			continue
 		}
 		now[series] += sample.GetInFlight()
 	}
 	p.traffic.inFlight[ingress] = now
+	p.tallies.answered(ingress, stats.GetRequest())
 	return refused
 }
 
