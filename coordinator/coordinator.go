@@ -47,6 +47,8 @@ type Coordinator struct {
 	endpoints *endpoint.Controller
 	dispatch  *dispatch.Dispatcher
 	server    *grpc.Server
+	// caughtUp tells that this leader has applied every entry of its predecessors.
+	caughtUp atomic.Bool
 }
 
 // New opens what is on disk, or makes a new cluster when the configuration says so,
@@ -124,7 +126,7 @@ func (c *Coordinator) api() (*api.API, error) {
 		Logs:      c.dispatch,
 		LastBeat:  c.presence.LastBeat,
 		Authority: c.authority,
-		Leader:    c.node.Leader,
+		Leader:    c.leads,
 		Members:   c.members,
 		Version:   c.config.Version,
 		Metrics:   calls,
@@ -204,6 +206,17 @@ func (c *Coordinator) serve(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("serve the API: %w", err)
+}
+
+// leads returns the address of the leader and whether this coordinator is it. One that
+// was just elected does not count before it has caught up: it would answer from a
+// state that is behind, after a start from an empty one.
+func (c *Coordinator) leads() (string, bool) {
+	address, leads := c.node.Leader()
+	if leads && !c.caughtUp.Load() {
+		return "", false
+	}
+	return address, leads
 }
 
 // leader returns the address of the leader, empty while there is none.

@@ -66,6 +66,8 @@ func (c *Coordinator) runLeader(ctx context.Context) error {
 	}
 	c.caughtUp.Store(true)
 	defer c.caughtUp.Store(false)
+	c.caughtUp.Store(true)
+	defer c.caughtUp.Store(false)
 	c.log.Info("leading", "index", c.store.View().Index())
 	defer c.log.Info("no longer leading")
 

@@ -346,8 +346,12 @@ func TestRights_FollowerAnswersOnlyWhatMayBeOld(t *testing.T) {
 func TestRights_FollowerTurnsNobodyAwayForGood(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	stranger, err := identity.NewBearer()
+	if err != nil {
+		t.Fatal(err)
+	}
 	ask := func() error {
-		conn := b.connect(client.Config{Token: func() (string, error) { return identity.NewBearer(), nil }})
+		conn := b.connect(client.Config{Token: stranger})
 		_, err := runwayv1.NewSpacesClient(conn).ListSpaces(testContext(t), &runwayv1.ListSpacesRequest{})
 		return err
 	}
