@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	yaml "go.yaml.in/yaml/v3"
 
 	"github.com/runway-platform/runway/cli/config"
 	"github.com/runway-platform/runway/coordinator/client"
