@@ -21,7 +21,7 @@ const (
 // toSet converts a message. An endpoint with an odd address becomes one without,
 // which the table refuses by name.
 func toSet(m *runwayv1.RouteSet) route.Set {
-	set := route.Set{Incarnation: m.GetIncarnation(), Generation: m.GetGeneration(), Full: m.GetFull()}
+	set := route.Set{Incarnation: m.GetIncarnation(), Generation: m.GetGeneration(), Full: m.GetFull(), Force: m.GetForce()}
 	for _, r := range m.GetRoutes() {
 		set.Workloads = append(set.Workloads, toWorkload(r))
 	}

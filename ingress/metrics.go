@@ -15,8 +15,8 @@ import (
 type metrics struct {
 	ingress *Ingress
 
-	requests, latency, inFlight                             *prometheus.Desc
-	routes, generation, age, up, refused, held, certificate *prometheus.Desc
+	requests, latency, inFlight                                       *prometheus.Desc
+	routes, generation, age, up, refused, withheld, held, certificate *prometheus.Desc
 }
 
 func newMetrics(i *Ingress) *metrics {
@@ -35,6 +35,7 @@ func newMetrics(i *Ingress) *metrics {
 		age:         desc("route_age_seconds", "Time since routes were last received; absent before the first."),
 		up:          desc("session_up", "1 while the session with the coordinator is open."),
 		refused:     desc("route_sets_refused_total", "Sets of routes that were refused as a whole."),
+		withheld:    desc("route_set_withheld", "1 while a set is refused because more than half of the routes would go with it."),
 		held:        desc("replicas_held", "Replicas without a route that still have requests in flight."),
 		certificate: desc("certificates_missing", "Public names without a certificate."),
 	}
@@ -45,7 +46,7 @@ func newMetrics(i *Ingress) *metrics {
 // Describe sends the description of every metric.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		m.requests, m.latency, m.inFlight, m.routes, m.generation, m.age, m.up, m.refused, m.held, m.certificate,
+		m.requests, m.latency, m.inFlight, m.routes, m.generation, m.age, m.up, m.refused, m.withheld, m.held, m.certificate,
 	} {
 		to <- d
 	}
@@ -63,6 +64,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.held, float64(len(i.live.Held())))
 	gauge(m.certificate, float64(len(i.certs.Missing())))
 	gauge(m.up, map[bool]float64{true: 1}[i.session.up.Load()])
+	gauge(m.withheld, map[bool]float64{true: 1}[i.session.withheld.Load()])
 	if heard := i.session.heard.Load(); heard != 0 {
 		gauge(m.age, time.Since(time.Unix(0, heard)).Seconds())
 	}

@@ -41,6 +41,7 @@ type session struct {
 	deltas      *stats.Deltas
 	up          atomic.Bool
 	refused     atomic.Uint64 // sets
+	withheld    atomic.Bool   // a set waits for the coordinator's force
 	heard       atomic.Int64  // unix nanoseconds of the last message
 }
 
@@ -147,6 +148,7 @@ type following struct {
 	received    <-chan *runwayv1.RouteMessage
 	incarnation string
 	synced      bool
+	refusal     *refusal // of the newest set
 	confirmed   *runwayv1.RouteAck
 	sequence    uint64
 	// asked is the newest request for statistics.
@@ -217,15 +219,7 @@ func (f *following) take(m *runwayv1.RouteMessage) error {
 		f.refused.Add(1)
 		return fmt.Errorf("take routes: %w", err)
 	}
-	f.synced = true
 	return nil
-}
-
-func (f *following) apply(set *runwayv1.RouteSet) error {
-	if set.GetIncarnation() != f.incarnation {
-		return fmt.Errorf("set of incarnation %q in a session of %q: %w", set.GetIncarnation(), f.incarnation, route.ErrForeign)
-	}
-	return f.ingress.book.apply(set)
 }
 
 // beat tells that this ingress lives and what it served.
@@ -258,13 +252,14 @@ func (f *following) count(waited bool) error {
 // confirm acknowledges what is in use, unless that was done or a new name's
 // certificate is still to come; then it returns when to look again at the latest.
 func (f *following) confirm(now time.Time) (<-chan time.Time, error) {
-	if !f.synced {
+	if !f.synced && f.refusal == nil {
 		return nil, nil
 	}
 	ack, wait := confirmation(f.ingress, now)
 	if wait > 0 {
 		return time.After(wait), nil
 	}
+	f.refusal.addTo(ack)
 	if proto.Equal(ack, f.confirmed) {
 		return nil, nil
 	}

@@ -20,6 +20,8 @@ var (
 	ErrStale = errors.New("set is older than the table")
 	// ErrForeign means that a difference belongs to another incarnation.
 	ErrForeign = errors.New("difference of another incarnation")
+	// ErrShrinks means that more than half of the routes would go with a set.
+	ErrShrinks = errors.New("more than half of the routes would go at once")
 	// ErrTooLarge means that a set is beyond MaxRoutes.
 	ErrTooLarge = errors.New("set has too many routes")
 )
@@ -54,13 +56,30 @@ func (l *Live) Apply(set Set) ([]Problem, error) {
 		return nil, err
 	}
 	next, problems := build(old, set, func(id ReplicaID) *load { return l.load(id, since(old, set)) })
-	if next.Len() > MaxRoutes {
+	if err := check(old, next, set); err != nil {
 		l.sweep(old)
-		return nil, fmt.Errorf("apply generation %d with %d routes: %w", set.Generation, next.Len(), ErrTooLarge)
+		return nil, err
 	}
 	l.table.Store(next)
 	l.sweep(next)
 	return problems, nil
+}
+
+// check refuses what a set would make of the table.
+func check(old, next *Table, set Set) error {
+	if next.Len() > MaxRoutes {
+		return fmt.Errorf("apply generation %d with %d routes: %w", set.Generation, next.Len(), ErrTooLarge)
+	}
+	gone := 0
+	for key := range old.routes {
+		if _, stays := next.routes[key]; !stays {
+			gone++
+		}
+	}
+	if old.Len() >= guarded && 2*gone > old.Len() && !set.Force {
+		return fmt.Errorf("apply generation %d without %d of %d routes: %w", set.Generation, gone, old.Len(), ErrShrinks)
+	}
+	return nil
 }
 
 // admit refuses sets that would turn time back.

@@ -117,6 +117,79 @@ func TestLive_RefusesSetsThatTurnTimeBack(t *testing.T) {
 	}
 }
 
+// many returns n workloads, each with a name.
+func many(n int) []Workload {
+	out := make([]Workload, n)
+	for i := range out {
+		out[i] = Workload{Key: Key{"default", fmt.Sprintf("s%d", i), "production"}, Hosts: []string{fmt.Sprintf("s%d.example.com", i)}}
+	}
+	return out
+}
+
+func keys(workloads []Workload) []Key {
+	out := make([]Key, len(workloads))
+	for i, w := range workloads {
+		out[i] = w.Key
+	}
+	return out
+}
+
+func TestLive_RefusesToLoseMostRoutesAtOnce(t *testing.T) {
+	t.Parallel()
+	other := many(30)[20:]
+	tests := []struct {
+		name   string
+		before int
+		set    Set
+		want   error
+	}{
+		{"empty set", 8, full(2), ErrShrinks},
+		{"fewer than half stay", 9, full(2, many(4)...), ErrShrinks},
+		{"half stay", 8, full(2, many(4)...), nil},
+		{"others instead", 10, full(2, other...), ErrShrinks},
+		{"difference", 10, Set{Incarnation: incarnation, Generation: 2, Removed: keys(many(6))}, ErrShrinks},
+		{"few routes", 7, full(2), nil},
+		{"another incarnation", 8, Set{Incarnation: "second", Generation: 1, Full: true}, ErrShrinks},
+		{"entries that are refused", 8, full(2, make([]Workload, 8)...), ErrShrinks},
+		{"meant", 8, Set{Incarnation: incarnation, Generation: 2, Full: true, Force: true}, nil},
+		{"replicas go, routes stay", 8, full(2, many(8)...), nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			first := many(tt.before)
+			for i := range first {
+				first[i].Endpoints = []Endpoint{endpoint(fmt.Sprintf("r%d", i), 20000)}
+			}
+			l := newLive(t, full(1, first...))
+			before := l.Table()
+			_, err := l.Apply(tt.set)
+			if !errors.Is(err, tt.want) {
+				t.Fatalf("Apply = %v, want %v", err, tt.want)
+			}
+			if err != nil && l.Table() != before {
+				t.Error("a refused set replaced the table")
+			}
+			if err != nil && len(l.loads) != tt.before {
+				t.Errorf("%d loads are kept for %d replicas", len(l.loads), tt.before)
+			}
+		})
+	}
+}
+
+func TestLive_LosesAllRoutesOneByOne(t *testing.T) {
+	t.Parallel()
+	l := newLive(t, full(1, many(100)...))
+	for i, key := range keys(many(100)) {
+		if _, err := l.Apply(Set{Incarnation: incarnation, Generation: uint64(i + 2), Removed: []Key{key}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := l.Table().Len(); got != 0 {
+		t.Errorf("%d routes are left", got)
+	}
+}
+
 func TestLive_AppliesDifferences(t *testing.T) {
 	t.Parallel()
 	other := Workload{Key: Key{"default", "api", "production"}, Hosts: []string{"api.example.com"}}

@@ -62,7 +62,7 @@ func TestPick_RampsANewReplicaUp(t *testing.T) {
 // served returns which part of the requests each replica gets when some are always
 // in flight, each for the same number of requests.
 func served(r *Route, now time.Time, inFlight int, random func() uint64) []float64 {
-	const requests = 20_000
+	const requests = 6_000
 	got := map[*Target]float64{}
 	var open []*Target
 	for range requests {
@@ -104,11 +104,11 @@ func TestPick_SharesByAge(t *testing.T) {
 			if got[i] < equal*minWeight/3 {
 				t.Fatalf("a replica of age %v among %v starves with %.4f", age, ages, got[i])
 			}
-			if weight < 1 && len(ages) == 2 && got[i] > 2*weight*equal+0.02 {
+			if weight < 1 && len(ages) == 2 && got[i] > 2*weight*equal+0.03 {
 				t.Fatalf("a replica of age %v among %v gets %.3f, want at most %.3f", age, ages, got[i], 2*weight*equal)
 			}
 			for k := range ages {
-				if ages[k] == age && math.Abs(got[i]-got[k]) > 0.05 {
+				if ages[k] == age && math.Abs(got[i]-got[k]) > 0.08 {
 					t.Fatalf("replicas of age %v among %v get %.3f and %.3f", age, ages, got[i], got[k])
 				}
 			}

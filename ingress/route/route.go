@@ -15,6 +15,9 @@ const (
 	MaxRoutes = 100_000
 	// MaxHosts bounds the names of one workload in one scope.
 	MaxHosts = 100
+	// guarded is the least number of routes of which more than half cannot go at
+	// once. With fewer, deleting two services would be more than half.
+	guarded = 8
 	// MaxEndpoints bounds the replicas of one workload.
 	MaxEndpoints = 5_000
 )
@@ -82,6 +85,8 @@ type Set struct {
 	// incarnations are never compared.
 	Incarnation string
 	Generation  uint64
+	// Force says that it is meant if most routes go with this set.
+	Force bool
 	// At is when the set came; replicas that it adds are new since then.
 	At time.Time
 	// Full says that what is not in Workloads has no route.

@@ -216,7 +216,11 @@ type RouteAck struct {
 	// Replicas without a route that still have requests in flight here.
 	Held []string `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
 	// Entries that were refused, each with the reason; the old entry is kept.
-	Problems      []*RouteProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*RouteProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	// Generation of the newest set that was refused because more than half of the
+	// routes would have gone at once; 0 when there is none. What generation names
+	// stays in use until a full set comes, the same one with force if it is meant.
+	Refused       uint64 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +281,13 @@ func (x *RouteAck) GetProblems() []*RouteProblem {
 		return x.Problems
 	}
 	return nil
+}
+
+func (x *RouteAck) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
 }
 
 type RouteProblem struct {
@@ -700,7 +711,10 @@ type RouteSet struct {
 	// Live ingresses, for DNS answers; always the full list.
 	Ingresses []*IngressRecord `protobuf:"bytes,7,rep,name=ingresses,proto3" json:"ingresses,omitempty"`
 	// Networks that internal questions come from; always the full list.
-	Networks      []*NodeNetwork `protobuf:"bytes,8,rep,name=networks,proto3" json:"networks,omitempty"`
+	Networks []*NodeNetwork `protobuf:"bytes,8,rep,name=networks,proto3" json:"networks,omitempty"`
+	// An ingress refused this full set for the routes that would go, and they have
+	// been looked at again: they are to go.
+	Force         bool `protobuf:"varint,9,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -789,6 +803,13 @@ func (x *RouteSet) GetNetworks() []*NodeNetwork {
 		return x.Networks
 	}
 	return nil
+}
+
+func (x *RouteSet) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
 }
 
 type Route struct {
@@ -1200,14 +1221,15 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\vincarnation\x18\x03 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
-	"generation\"\x95\x01\n" +
+	"generation\"\xaf\x01\n" +
 	"\bRouteAck\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x12\n" +
 	"\x04held\x18\x03 \x03(\tR\x04held\x123\n" +
-	"\bproblems\x18\x04 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\"~\n" +
+	"\bproblems\x18\x04 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\x04R\arefused\"~\n" +
 	"\fRouteProblem\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12&\n" +
@@ -1233,7 +1255,7 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x0eIngressWelcome\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x18\n" +
-	"\acluster\x18\x03 \x01(\tR\acluster\"\xc0\x02\n" +
+	"\acluster\x18\x03 \x01(\tR\acluster\"\xd6\x02\n" +
 	"\bRouteSet\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
@@ -1244,7 +1266,8 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\aremoved\x18\x05 \x03(\v2\x16.runway.v1.WorkloadKeyR\aremoved\x12\x16\n" +
 	"\x06domain\x18\x06 \x01(\tR\x06domain\x126\n" +
 	"\tingresses\x18\a \x03(\v2\x18.runway.v1.IngressRecordR\tingresses\x122\n" +
-	"\bnetworks\x18\b \x03(\v2\x16.runway.v1.NodeNetworkR\bnetworks\"\xa0\x02\n" +
+	"\bnetworks\x18\b \x03(\v2\x16.runway.v1.NodeNetworkR\bnetworks\x12\x14\n" +
+	"\x05force\x18\t \x01(\bR\x05force\"\xa0\x02\n" +
 	"\x05Route\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x14\n" +
 	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x12%\n" +
