@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,65 +17,74 @@ import (
 
 const mebibyte = 1 << 20
 
-// inWorld runs a scenario in virtual time and ends every goroutine of it.
-func inWorld(t *testing.T, seed uint64, nodes, ingresses int, scenario func(*World, context.Context)) {
+// inWorld runs a scenario in virtual time, ends every goroutine of it, and returns
+// what the checker found.
+func inWorld(t *testing.T, config Config, scenario func(*World, context.Context)) (broken []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := New(t, seed, nodes, ingresses)
+		w := New(t, config)
 		ctx, cancel := context.WithCancel(t.Context())
-		var wait sync.WaitGroup
-		w.Run(ctx, &wait)
+		w.Run(ctx)
 		scenario(w, ctx)
 		cancel()
-		wait.Wait()
-		for _, broken := range w.Broken.All() {
-			t.Error(broken)
-		}
+		w.Wait()
+		broken = w.Broken.All()
 	})
+	return broken
+}
+
+// sound is inWorld where nothing may be found.
+func sound(t *testing.T, config Config, scenario func(*World, context.Context)) {
+	t.Helper()
+	for _, broken := range inWorld(t, config, scenario) {
+		t.Error(broken)
+	}
+}
+
+// watched runs what may never take the service below floor.
+func watched(w *World, ctx context.Context, floor int, during func()) {
+	ctx, stop := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	wait.Go(func() { w.Watch(ctx, floor) })
+	during()
+	stop()
+	wait.Wait()
 }
 
 func phaseOf(d *runwayv1.Deployment) runwayv1.DeploymentPhase { return d.GetStatus().GetPhase() }
 
 func TestDeployment_FirstOneSucceedsWhenEveryIngressConfirmed(t *testing.T) {
-	inWorld(t, 1, 2, 2, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 1, Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
 		w.Deploy("d1", Spec(64*mebibyte), 3)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
 			t.Fatalf("got %v, want succeeded", d.GetStatus())
 		}
-		if got := w.serving(w.View()); got != 3 {
+		if got := serving(w.View()); got != 3 {
 			t.Errorf("%d replicas serve, want 3", got)
 		}
 	})
 }
 
 func TestDeployment_NeverServesFewerThanTheOldRevisionNeeds(t *testing.T) {
-	for seed := range uint64(40) {
+	slow := func(_ *runwayv1.Replica, r *rand.Rand) Behaviour {
+		return Behaviour{Start: between(r, 50*time.Millisecond, 5*time.Second)}
+	}
+	for seed := range uint64(20) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			inWorld(t, seed, 3, 2, func(w *World, ctx context.Context) {
+			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Behave: slow}, func(w *World, ctx context.Context) {
 				count := uint32(1 + seed%6)
-				w.Behave = func(*runwayv1.Replica) Behaviour {
-					return Behaviour{Start: w.between(50*time.Millisecond, 5*time.Second)}
-				}
 				w.Deploy("d0", Spec(64*mebibyte), count)
 				w.Await("d0", 10*time.Minute)
-
-				var found Violations
-				watching, stop := context.WithCancel(ctx)
-				var wait sync.WaitGroup
-				wait.Go(func() { w.Watch(watching, func() int { return int(count) }, &found) })
-				for i := range 3 {
-					id := fmt.Sprintf("d%d", i+1)
-					w.Deploy(id, Spec(64*mebibyte), count)
-					if d := w.Await(id, 10*time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
-						t.Errorf("%s: got %v, want succeeded", id, d.GetStatus())
+				watched(w, ctx, int(count), func() {
+					for i := range 3 {
+						id := fmt.Sprintf("d%d", i+1)
+						w.Deploy(id, Spec(64*mebibyte), count)
+						if d := w.Await(id, 10*time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
+							t.Errorf("%s: got %v, want succeeded", id, d.GetStatus())
+						}
 					}
-				}
-				stop()
-				wait.Wait()
-				for _, violation := range found.All() {
-					t.Error(violation)
-				}
+				})
 			})
 		})
 	}
@@ -84,43 +94,39 @@ func TestDeployment_FailureIsUndoneAndTheOldRevisionServesThroughout(t *testing.
 	failure := &runwayv1.Cause{Code: string(code.ExitedDuringStart), Summary: "exit code 1 twice"}
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			inWorld(t, seed, 3, 2, func(w *World, ctx context.Context) {
+			bad := func(r *runwayv1.Replica, random *rand.Rand) Behaviour {
+				b := Behaviour{Start: between(random, 10*time.Millisecond, 3*time.Second)}
+				if r.GetDeployment() == "bad" && random.IntN(1+int(seed%4)) == 0 {
+					b.Cause = failure // at once, or when some of the new ones serve
+				}
+				return b
+			}
+			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Behave: bad}, func(w *World, ctx context.Context) {
 				w.Deploy("good", Spec(64*mebibyte), 4)
 				w.Await("good", time.Minute)
-				w.Behave = func(r *runwayv1.Replica) Behaviour {
-					b := Behaviour{Start: w.between(10*time.Millisecond, 3*time.Second)}
-					if r.GetDeployment() == "bad" {
-						b.Cause = failure
+				watched(w, ctx, 4, func() {
+					w.Deploy("bad", Spec(32*mebibyte), 4)
+					d := w.Await("bad", 10*time.Minute)
+					if phaseOf(d) == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
+						return // none of its replicas was a bad one
 					}
-					return b
-				}
-				var found Violations
-				watching, stop := context.WithCancel(ctx)
-				var wait sync.WaitGroup
-				wait.Go(func() { w.Watch(watching, func() int { return 4 }, &found) })
-				w.Deploy("bad", Spec(32*mebibyte), 4)
-				d := w.Await("bad", 10*time.Minute)
-				stop()
-				wait.Wait()
-				if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK {
-					t.Errorf("got %v, want rolled back", d.GetStatus())
-				}
-				if got := d.GetStatus().GetCause(); !proto.Equal(got, failure) {
-					t.Errorf("cause: got %v, want %v", got, failure)
-				}
-				for _, violation := range found.All() {
-					t.Error(violation)
-				}
+					if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK {
+						t.Errorf("got %v, want rolled back", d.GetStatus())
+					}
+					if got := d.GetStatus().GetCause(); !proto.Equal(got, failure) {
+						t.Errorf("cause: got %v, want %v", got, failure)
+					}
+				})
 			})
 		})
 	}
 }
 
 func TestDeployment_FirstFailureHasNothingToGoBackTo(t *testing.T) {
-	inWorld(t, 1, 1, 1, func(w *World, _ context.Context) {
-		w.Behave = func(*runwayv1.Replica) Behaviour {
-			return Behaviour{Start: time.Second, Cause: &runwayv1.Cause{Code: string(code.PortNeverBound)}}
-		}
+	bad := func(*runwayv1.Replica, *rand.Rand) Behaviour {
+		return Behaviour{Start: time.Second, Cause: &runwayv1.Cause{Code: string(code.PortNeverBound)}}
+	}
+	sound(t, Config{Seed: 1, Nodes: 1, Ingresses: 1, Behave: bad}, func(w *World, _ context.Context) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED {
@@ -130,7 +136,7 @@ func TestDeployment_FirstFailureHasNothingToGoBackTo(t *testing.T) {
 }
 
 func TestDeployment_UnplaceableFailsFastWithTheReason(t *testing.T) {
-	inWorld(t, 1, 2, 1, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 1, Nodes: 2, Ingresses: 1}, func(w *World, _ context.Context) {
 		w.Deploy("d1", Spec(7<<30), 3) // two nodes of 8 GiB
 		d := w.Await("d1", 30*time.Second)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED {
@@ -143,7 +149,7 @@ func TestDeployment_UnplaceableFailsFastWithTheReason(t *testing.T) {
 }
 
 func TestDeployment_CancelBringsTheOldRevisionBack(t *testing.T) {
-	inWorld(t, 3, 2, 2, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 3, Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
 		w.Deploy("d1", Spec(64*mebibyte), 4)
 		w.Await("d1", time.Minute)
 		w.Deploy("d2", Spec(32*mebibyte), 4)
@@ -152,7 +158,7 @@ func TestDeployment_CancelBringsTheOldRevisionBack(t *testing.T) {
 		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_CANCELLED {
 			t.Errorf("got %v, want cancelled", d.GetStatus())
 		}
-		if got := w.serving(w.View()); got != 4 {
+		if got := serving(w.View()); got != 4 {
 			t.Errorf("%d replicas serve after the cancel, want 4", got)
 		}
 		for _, r := range w.View().Replicas() {
@@ -164,7 +170,7 @@ func TestDeployment_CancelBringsTheOldRevisionBack(t *testing.T) {
 }
 
 func TestDeployment_NewerOneSupersedesAndTakesOver(t *testing.T) {
-	inWorld(t, 4, 2, 2, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 4, Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
 		w.Deploy("d1", Spec(64*mebibyte), 3)
 		w.Await("d1", time.Minute)
 		w.Deploy("d2", Spec(32*mebibyte), 3)
@@ -184,13 +190,13 @@ func TestDeployment_NewerOneSupersedesAndTakesOver(t *testing.T) {
 }
 
 func TestScale_UpAndDown(t *testing.T) {
-	inWorld(t, 5, 3, 2, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 5, Nodes: 3, Ingresses: 2}, func(w *World, _ context.Context) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		w.Await("d1", time.Minute)
 		for _, count := range []uint32{9, 1, 4} {
 			w.Scale(count)
 			time.Sleep(2 * time.Minute) // virtual
-			if got := w.serving(w.View()); got != int(count) {
+			if got := serving(w.View()); got != int(count) {
 				t.Errorf("scaled to %d: %d serve", count, got)
 			}
 			if got := len(w.View().Replicas()); got != int(count) {
@@ -200,26 +206,174 @@ func TestScale_UpAndDown(t *testing.T) {
 	})
 }
 
-// The checker must notice when the promise is broken on purpose.
-func TestChecker_NoticesAReplicaThatIsStoppedBeforeTheAcknowledgement(t *testing.T) {
-	found := false
-	for seed := uint64(0); seed < 10 && !found; seed++ {
-		synctest.Test(t, func(t *testing.T) {
-			w := New(t, seed, 3, 2)
-			w.Skip = StopFirst
-			ctx, cancel := context.WithCancel(t.Context())
-			var wait sync.WaitGroup
-			w.Run(ctx, &wait)
-			w.Deploy("d1", Spec(64*mebibyte), 3)
-			w.Await("d1", time.Minute)
-			w.Deploy("d2", Spec(64*mebibyte), 3)
-			w.Await("d2", time.Minute)
-			cancel()
-			wait.Wait()
-			found = len(w.Broken.All()) > 0
+// A live ingress that confirms nothing holds a deployment up for seconds, not for
+// ever, and the port that it may still use is not given away.
+func TestIngress_SilentOneIsLostAndItsPortsStayInQuarantine(t *testing.T) {
+	sound(t, Config{Nodes: 2, Ingresses: 2}, func(w *World, ctx context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 2)
+		w.Await("d1", time.Minute)
+		mute := w.checker.ingress("i0")
+		mute.Mute(true)
+		w.Deploy("d2", Spec(64*mebibyte), 2)
+		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
+			t.Errorf("got %v, want succeeded", d.GetStatus())
+		}
+		if phase := w.View().Ingress("i0").GetStatus().GetPhase(); phase != runwayv1.IngressPhase_INGRESS_PHASE_LOST {
+			t.Errorf("the silent ingress is %v, want lost", phase)
+		}
+		time.Sleep(12 * time.Minute) // virtual: longer than every deadline
+		if got := len(w.View().Replicas()); got != 4 {
+			t.Errorf("%d rows are kept, want 2 that serve and 2 in quarantine", got)
+		}
+		mute.Mute(false)
+		awaitConverged(t, w, ctx)
+		if phase := w.View().Ingress("i0").GetStatus().GetPhase(); phase != runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+			t.Errorf("after it confirmed, the ingress is %v, want live", phase)
+		}
+		if got := len(w.View().Replicas()); got != 2 {
+			t.Errorf("%d rows are left after it confirmed, want 2", got)
+		}
+	})
+}
+
+func TestIngress_RemovalEndsTheQuarantine(t *testing.T) {
+	sound(t, Config{Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 2)
+		w.Await("d1", time.Minute)
+		w.checker.ingress("i0").Stop(true)
+		w.Deploy("d2", Spec(64*mebibyte), 2)
+		w.Await("d2", time.Minute)
+		time.Sleep(12 * time.Minute) // virtual: longer than every deadline
+		if got := len(w.View().Replicas()); got != 4 {
+			t.Fatalf("%d rows are kept, want 4", got)
+		}
+		w.must(&runwayv1.RemoveIngress{Ingress: "i0"})
+		time.Sleep(time.Minute) // virtual
+		if got := len(w.View().Replicas()); got != 2 {
+			t.Errorf("%d rows are left after its removal, want 2", got)
+		}
+	})
+}
+
+func TestNode_LossIsMadeUpForAndAFlappingOneIsNotUsedAgainAtOnce(t *testing.T) {
+	sound(t, Config{Nodes: 4, Ingresses: 1}, func(w *World, ctx context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 4)
+		w.Await("d1", time.Minute)
+		lost := w.View().Replicas()[0].GetPlan().GetNode()
+		w.nodes[lost].Cut(true)
+		time.Sleep(16 * time.Second) // virtual: down after 12 s, then a start and a confirmation
+		if got := serving(w.View()); got != 4 {
+			t.Errorf("%d replicas serve 16 s after the loss of a node, want 4", got)
+		}
+		moved := len(w.View().ReplicasOn(lost))
+		for range 20 { // comes and goes for ten minutes
+			w.nodes[lost].Cut(false)
+			time.Sleep(15 * time.Second) // virtual
+			w.nodes[lost].Cut(true)
+			time.Sleep(15 * time.Second) // virtual
+		}
+		w.nodes[lost].Cut(false)
+		awaitConverged(t, w, ctx)
+		made := 0
+		for _, e := range w.View().Events(10_000) {
+			if e.GetKind() == "replica.placed" {
+				made++
+			}
+		}
+		if most := 4 + 2*moved; made > most {
+			t.Errorf("%d replicas were made, want %d at most: two moves for each that was on the node", made, most)
+		}
+	})
+}
+
+func TestDeployment_RefusedPortIsTheMachinesFaultAndIsNotTriedAgain(t *testing.T) {
+	refuse := map[uint32]bool{20000: true, 20001: true}
+	taken := func(r *runwayv1.Replica, _ *rand.Rand) Behaviour {
+		b := Behaviour{Start: time.Second}
+		if refuse[r.GetPlan().GetNodePort()] {
+			b.Cause = &runwayv1.Cause{Code: string(code.NodePortTaken), Summary: "node port is in use by another process"}
+		}
+		return b
+	}
+	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: taken}, func(w *World, _ context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 1)
+		d := w.Await("d1", time.Minute)
+		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
+			t.Errorf("got %v, want succeeded", d.GetStatus())
+		}
+		ports := map[uint32]int{}
+		for _, r := range w.View().Replicas() {
+			ports[r.GetPlan().GetNodePort()]++
+		}
+		if ports[20000] != 1 || ports[20001] != 1 || ports[20002] != 1 {
+			t.Errorf("replicas by port: got %v, want one of each, the refused ones in quarantine", ports)
+		}
+	})
+}
+
+func TestDeployment_BoundsOfTheOldRevisionHoldUntilTheNewOneServes(t *testing.T) {
+	behave := func(r *runwayv1.Replica, _ *rand.Rand) Behaviour {
+		b := Behaviour{Start: time.Second}
+		if r.GetDeployment() == "bad" {
+			b.Cause = &runwayv1.Cause{Code: string(code.PortNeverBound)}
+		}
+		return b
+	}
+	sound(t, Config{Nodes: 3, Ingresses: 1, Behave: behave}, func(w *World, ctx context.Context) {
+		wide, narrow := Spec(64*mebibyte), Spec(128*mebibyte)
+		wide.Scale = &runwayv1.ScalePolicy{Min: 8, Max: 10}
+		narrow.Scale = &runwayv1.ScalePolicy{Min: 2, Max: 3}
+		deploy := func(id string, spec *runwayv1.RevisionSpec, count uint32) *runwayv1.Deployment {
+			w.must(&runwayv1.Deploy{Deployment: id, Workload: Key, Spec: spec, CreatedBy: "test",
+				Wanted: []*runwayv1.Wanted{{Workload: Key, Region: "local", Count: count, Writer: "manifest"}}})
+			return w.Await(id, 10*time.Minute)
+		}
+		deploy("d1", wide, 8)
+		watched(w, ctx, 8, func() {
+			if d := deploy("bad", narrow, 2); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK {
+				t.Errorf("got %v, want rolled back", d.GetStatus())
+			}
 		})
+		if d := deploy("d3", narrow, 2); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
+			t.Errorf("got %v, want succeeded", d.GetStatus())
+		}
+		if got := serving(w.View()); got != 2 {
+			t.Errorf("%d replicas serve, want 2", got)
+		}
+	})
+}
+
+func TestDeployment_WithoutAnIngressSaysSo(t *testing.T) {
+	sound(t, Config{Nodes: 1}, func(w *World, _ context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 1)
+		d := w.Await("d1", 12*time.Minute)
+		want := "no progress for 10m0s: 0 of 1 replicas serve; no ingress is live, so that no route can be confirmed"
+		if got := d.GetStatus().GetCause().GetSummary(); got != want {
+			t.Errorf("summary:\n got %q\nwant %q", got, want)
+		}
+		if got := d.GetStatus().GetCause().GetEvidence(); len(got) != 1 || got[0] != "replica r0001 is ready, and no ingress is live" {
+			t.Errorf("evidence: got %q", got)
+		}
+	})
+}
+
+func TestDeployment_SupersededReplicasDoNotStayWhenItsSuccessorFails(t *testing.T) {
+	behave := func(r *runwayv1.Replica, _ *rand.Rand) Behaviour {
+		b := Behaviour{Start: time.Second}
+		if r.GetDeployment() == "d3" {
+			b.Cause = &runwayv1.Cause{Code: string(code.PortNeverBound)}
+		}
+		return b
 	}
-	if !found {
-		t.Error("a replica was stopped before the ingresses confirmed, and nobody noticed")
-	}
+	sound(t, Config{Nodes: 2, Ingresses: 2, Behave: behave}, func(w *World, ctx context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 4)
+		w.Await("d1", time.Minute)
+		watched(w, ctx, 4, func() {
+			w.Deploy("d2", Spec(32*mebibyte), 4)
+			time.Sleep(4 * time.Second) // virtual: some of its replicas serve
+			w.Deploy("d3", Spec(16*mebibyte), 4)
+			w.Await("d3", 5*time.Minute)
+			awaitConverged(t, w, ctx)
+		})
+	})
 }

@@ -1,52 +1,42 @@
 // Package simulation runs the real controllers against a fake cluster: the state
-// machine without Raft, nodes that start and break replicas as told, ingresses that
-// acknowledge late. Inside testing/synctest it does so in virtual time, and a seed
-// gives the same run again. It checks what must hold at every moment, not only at
-// the end.
+// machine without Raft, nodes that start, lose and break replicas, ingresses that
+// confirm late or not at all, leaders that come and go. Inside testing/synctest it
+// does so in virtual time, and a seed gives the same faults again. It checks what
+// must hold at every change, not only at the end.
 package simulation
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"hash/fnv"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/deployment"
-	"github.com/runway-platform/runway/coordinator/endpoint"
-	"github.com/runway-platform/runway/coordinator/placement"
-	"github.com/runway-platform/runway/coordinator/presence"
-	"github.com/runway-platform/runway/coordinator/reaper"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// World is a cluster whose machines are fake and whose decisions are real.
-type World struct {
-	*coordinatortest.State
-	t    testing.TB
-	rand *rand.Rand
-	// Behave tells how a replica behaves once it is placed.
-	Behave func(*runwayv1.Replica) Behaviour
-	// Broken collects requests that would have been lost.
-	Broken Violations
-	// Skip removes an acknowledgement rule, to show that the checker notices.
-	Skip Failpoint
-
-	mu    sync.Mutex
-	acks  map[string]presence.Ack
-	acked chan struct{}
-	// routed is what each ingress sends requests to.
-	routed map[string]map[string]bool
-	ids    int
-
-	endpoints *endpoint.Controller
+// Config of a world.
+type Config struct {
+	// Seed of everything that is random.
+	Seed uint64
+	// Nodes and Ingresses that are up at the start.
+	Nodes, Ingresses int
+	// Ports of each node; 0 means 1000.
+	Ports uint32
+	// Behave tells how a replica behaves on its node; nil: ready after a second.
+	Behave func(*runwayv1.Replica, *rand.Rand) Behaviour
+	// Break breaks a promise on purpose.
+	Break Failpoint
 }
 
 // Behaviour of a replica on its node.
@@ -55,98 +45,127 @@ type Behaviour struct {
 	Start time.Duration
 	// Cause makes it fail instead of becoming ready.
 	Cause *runwayv1.Cause
+	// Crash is the time from ready until it ends by itself, each time; 0 is never.
+	Crash time.Duration
 }
 
-// Failpoint breaks a promise on purpose.
-type Failpoint int
+// World is a cluster whose machines are fake and whose decisions are real.
+type World struct {
+	// Broken collects what should never have been.
+	Broken Violations
 
-// The promises that can be broken.
-const (
-	None Failpoint = iota
-	// StopFirst stops a replica as soon as it drains, acknowledged or not.
-	StopFirst
-)
+	config  Config
+	t       testing.TB
+	ctx     context.Context
+	running sync.WaitGroup
+	state   *coordinatortest.State
+	checker checker
+
+	// calm is set once replicas no longer end by themselves.
+	calm atomic.Bool
+
+	// applying admits one command at a time, with its checks.
+	applying sync.Mutex
+
+	mu        sync.Mutex
+	nodes     map[string]*node
+	ingresses map[string]*ingress
+	leader    *leader
+	elected   chan struct{}
+	ids       int
+}
 
 // Key is the workload that scenarios deploy.
 var Key = &runwayv1.WorkloadKey{Space: "default", Service: "web", Environment: "production"}
 
-// New makes a world with nodes and ingresses that are up.
-func New(t testing.TB, seed uint64, nodes, ingresses int) *World {
-	w := &World{
-		Broken: Violations{start: time.Now()},
-		t:      t,
-		rand:   rand.New(rand.NewPCG(seed, 0)),
-		State:  &coordinatortest.State{Store: state.New()},
-		Behave: func(*runwayv1.Replica) Behaviour { return Behaviour{Start: time.Second} },
-		acks:   map[string]presence.Ack{},
-		routed: map[string]map[string]bool{},
-		acked:  make(chan struct{}),
+var keyID = state.IDOf(Key)
+
+// New makes a world whose machines are registered. Nothing moves until Run.
+func New(t testing.TB, config Config) *World {
+	if config.Behave == nil {
+		config.Behave = func(*runwayv1.Replica, *rand.Rand) Behaviour { return Behaviour{Start: time.Second} }
 	}
+	if config.Ports == 0 {
+		config.Ports = 1000
+	}
+	w := &World{
+		Broken:    Violations{start: time.Now()},
+		config:    config,
+		t:         t,
+		state:     &coordinatortest.State{Store: state.New()},
+		nodes:     map[string]*node{},
+		ingresses: map[string]*ingress{},
+		elected:   make(chan struct{}),
+	}
+	w.checker = checker{world: w, published: map[uint64]*runwayv1.RouteSet{}}
 	w.must(&runwayv1.InitCluster{
 		Cluster: &runwayv1.Cluster{Id: "sim", Incarnation: "one", Version: 1, Domain: "example.test", Regions: []string{"local"}},
 		Space:   &runwayv1.Space{Name: "default", Spec: &runwayv1.SpaceSpec{}, Status: &runwayv1.SpaceStatus{Phase: runwayv1.SpacePhase_SPACE_PHASE_READY}},
 		Admin:   &runwayv1.Token{Id: "admin", Name: "admin", Hash: make([]byte, 32), Role: runwayv1.Role_ROLE_CLUSTER_ADMIN},
 	})
-	for i := range nodes {
-		w.must(&runwayv1.RegisterNode{Node: fmt.Sprintf("n%d", i), Name: fmt.Sprintf("node-%d", i), Facts: nodeFacts(i)})
+	for i := range config.Nodes {
+		n := newNode(w, i)
+		w.nodes[n.id] = n
+		w.must(n.registration())
 	}
-	for i := range ingresses {
-		w.must(&runwayv1.RegisterIngress{Ingress: fmt.Sprintf("i%d", i), Name: fmt.Sprintf("ingress-%d", i), Facts: &runwayv1.IngressFacts{SourceAddress: fmt.Sprintf("10.0.1.%d", i+1)}})
+	for i := range config.Ingresses {
+		ingress := newIngress(w, i)
+		w.ingresses[ingress.id] = ingress
+		w.must(ingress.registration())
 	}
 	return w
 }
 
-func nodeFacts(i int) *runwayv1.NodeFacts {
-	return &runwayv1.NodeFacts{
-		Address: fmt.Sprintf("10.0.0.%d", i+1), Region: "local",
-		CapacityCpuMilli: 8000, AllocatableCpuMilli: 8000,
-		CapacityMemoryBytes: 8 << 30, AllocatableMemoryBytes: 8 << 30,
-		CapacityDiskBytes: 100 << 30, AllocatableDiskBytes: 100 << 30,
-		PortFirst: 20000, PortLast: 20999,
+// Run starts the machines and the first leader; all end with ctx. Wait waits for
+// them.
+func (w *World) Run(ctx context.Context) {
+	w.ctx = ctx
+	w.elect()
+	for _, n := range w.nodes {
+		w.running.Go(func() { n.run(ctx) })
+	}
+	for _, i := range w.ingresses {
+		w.running.Go(func() { i.run(ctx) })
 	}
 }
 
-// Spec is a small web service.
-func Spec(memory int64) *runwayv1.RevisionSpec {
-	return &runwayv1.RevisionSpec{
-		Image:         &runwayv1.Image{Reference: "registry.test/web:1", Resolved: "registry.test/web@sha256:" + fmt.Sprintf("%064d", memory)},
-		ContainerPort: 8080,
-		Protocol:      runwayv1.Protocol_PROTOCOL_HTTP1,
-		Resources:     &runwayv1.Resources{CpuLimitMilli: 1000, CpuRequestMilli: 100, MemoryBytes: memory, DiskBytes: 1 << 20, Pids: 100},
-		Scale:         &runwayv1.ScalePolicy{Min: 1, Max: 100},
-		StartupProbe:  &runwayv1.Probe{Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/", Timeout: durationpb.New(time.Second), Period: durationpb.New(time.Second), FailureThreshold: 3},
-		Public:        true, Internal: true,
-		RequestTimeout: durationpb.New(time.Minute), TerminationGrace: durationpb.New(30 * time.Second), DrainTimeout: durationpb.New(30 * time.Second),
-	}
+// Wait returns when everything that Run started has ended.
+func (w *World) Wait() {
+	w.depose()
+	w.running.Wait()
 }
 
-// Run starts the controllers and the fake machines; they end with ctx.
-func (w *World) Run(ctx context.Context, wait *sync.WaitGroup) {
-	log := slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	w.endpoints = endpoint.New(endpoint.Config{Views: w.View, Applier: w, Acks: w.Acks, Acked: w.Acked, Log: log})
-	loops := []func(context.Context) error{
-		deployment.New(deployment.Config{Views: w.View, Applier: w, Log: log}).Run,
-		placement.New(placement.Config{Views: w.View, Applier: w, NewID: w.newID, Log: log}).Run,
-		w.endpoints.Run,
-		reaper.New(reaper.Config{Views: w.View, Applier: w, Log: log}).Run,
-		w.runNodes,
-		w.checkRouted,
+// Join adds an ingress that has never been seen before.
+func (w *World) Join() {
+	w.mu.Lock()
+	ingress := newIngress(w, len(w.ingresses))
+	w.ingresses[ingress.id] = ingress
+	w.mu.Unlock()
+	w.running.Go(func() { ingress.run(w.ctx) })
+}
+
+// View returns the present state.
+func (w *World) View() *state.View { return w.state.View() }
+
+// Apply writes a command and checks what came of it. It is how controllers and
+// machines write.
+func (w *World) Apply(ctx context.Context, payload proto.Message) (command.Result, error) {
+	w.applying.Lock()
+	defer w.applying.Unlock()
+	payload = w.config.Break.plant(payload)
+	before := w.View()
+	result, err := w.state.Apply(ctx, payload)
+	if err == nil {
+		w.checker.command(before, payload, w.View())
 	}
-	for _, i := range w.View().Ingresses() {
-		loops = append(loops, func(ctx context.Context) error { return w.runIngress(ctx, i.GetId()) })
-	}
-	for _, run := range loops {
-		wait.Go(func() {
-			if err := run(ctx); err != nil {
-				w.t.Errorf("controller ended: %v", err)
-			}
-		})
-	}
+	return result, err
 }
 
 func (w *World) must(payload proto.Message) {
 	w.t.Helper()
-	w.Must(w.t, payload)
+	if _, err := w.Apply(context.Background(), payload); err != nil {
+		w.t.Fatalf("apply %T: %v", payload, err)
+	}
 }
 
 // Deploy starts a deployment of a spec, with count replicas when it is the first.
@@ -196,27 +215,29 @@ func (w *World) newID() string {
 	return fmt.Sprintf("r%04d", w.ids)
 }
 
-// Acks returns the last acknowledgement of each ingress.
-func (w *World) Acks() map[string]presence.Ack {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	copied := make(map[string]presence.Ack, len(w.acks))
-	for id, ack := range w.acks {
-		copied[id] = ack
-	}
-	return copied
-}
-
-// Acked is closed at the next acknowledgement.
-func (w *World) Acked() <-chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.acked
+// random returns the random numbers of one machine or purpose. Each has its own, so
+// that the order in which goroutines run at one moment changes nobody's numbers.
+func (w *World) random(name string) *rand.Rand {
+	hash := fnv.New64a()
+	hash.Write([]byte(name))
+	return rand.New(rand.NewPCG(w.config.Seed, hash.Sum64()))
 }
 
 // between returns a random duration.
-func (w *World) between(low, high time.Duration) time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return low + time.Duration(w.rand.Int64N(int64(high-low)+1))
+func between(r *rand.Rand, low, high time.Duration) time.Duration {
+	return low + time.Duration(r.Int64N(int64(high-low)+1))
+}
+
+// Spec is a small web service.
+func Spec(memory int64) *runwayv1.RevisionSpec {
+	return &runwayv1.RevisionSpec{
+		Image:         &runwayv1.Image{Reference: "registry.test/web:1", Resolved: "registry.test/web@sha256:" + fmt.Sprintf("%064d", memory)},
+		ContainerPort: 8080,
+		Protocol:      runwayv1.Protocol_PROTOCOL_HTTP1,
+		Resources:     &runwayv1.Resources{CpuLimitMilli: 1000, CpuRequestMilli: 100, MemoryBytes: memory, DiskBytes: 1 << 20, Pids: 100},
+		Scale:         &runwayv1.ScalePolicy{Min: 1, Max: 100},
+		StartupProbe:  &runwayv1.Probe{Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/", Timeout: durationpb.New(time.Second), Period: durationpb.New(time.Second), FailureThreshold: 3},
+		Public:        true, Internal: true,
+		RequestTimeout: durationpb.New(time.Minute), TerminationGrace: durationpb.New(30 * time.Second), DrainTimeout: durationpb.New(30 * time.Second),
+	}
 }
