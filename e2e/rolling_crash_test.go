@@ -95,6 +95,9 @@ func (r *rolled) crash(t *testing.T, p part, m moment) {
 		t.Fatal(err)
 	}
 	t.Logf("%s; %s after %s; deploy: %v; %d requests, %d failed for %s", d.GetStatus().GetPhase(), d.GetStatus().GetCause(), took.Round(time.Millisecond), end.err, got.Requests, got.Failed, got.Troubled)
+	if d.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED && end.err != nil {
+		t.Errorf("the deployment succeeded and deploy says: %v", end.err)
+	}
 	if took > 10*time.Second {
 		t.Errorf("converged only %s after the part came back", took)
 	}

@@ -5,7 +5,9 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -83,6 +85,28 @@ func TestRolling_NoRequestIsLost(t *testing.T) {
 		if got.Revisions[strconv.Itoa(revision)] == 0 {
 			t.Errorf("revision %d answered nothing", revision)
 		}
+	}
+}
+
+// The checker must be able to turn red: a replica that is killed takes requests with
+// it, and the clients see them.
+func TestRolling_ALostRequestIsSeen(t *testing.T) {
+	c := newCluster(t, 2, 2)
+	newRolled(c, 1)
+	load := c.startClients(300, c.edges...)
+	containers := slices.Concat(c.containers(0), c.containers(1))
+	if len(containers) != 1 {
+		t.Fatalf("containers: %v", containers)
+	}
+	run(t, "kill", "-9", strings.Fields(containers[0])[1])
+	eventually(t, 20*time.Second, "a failed request is counted", func() error {
+		if load.now().Failed == 0 {
+			return fmt.Errorf("none of %d", load.now().Requests)
+		}
+		return nil
+	})
+	if got := load.stop(); got.failures() == "" {
+		t.Error("no failed request is described")
 	}
 }
 
