@@ -6,7 +6,7 @@ GO      ?= go
 BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-SOURCES := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './tools/*' 2>/dev/null) go.mod go.sum
+SOURCES := $(shell find . \( -name '*.go' -o -name '*.tmpl' \) -not -name '*_test.go' -not -path './tools/*' 2>/dev/null) go.mod go.sum
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -184,3 +184,17 @@ func TestVerifyCoordinator_RefusesOtherMachines(t *testing.T) {
 		t.Error("a peer without a certificate was accepted")
 	}
 }
+
+func TestCoordinator_EndsWhenItCannotLead(t *testing.T) {
+	c := config(t, t.TempDir())
+	c.AdminTokenFile = filepath.Join(t.TempDir(), "no-such-folder", "token")
+	process, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := process.Run(ctx); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want the reason why nobody can enter the cluster", err)
+	}
+}

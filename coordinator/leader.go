@@ -3,12 +3,14 @@ package coordinator
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runway-platform/runway/coordinator/consensus"
 	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/nodehealth"
 	"github.com/runway-platform/runway/coordinator/placement"
@@ -20,38 +22,44 @@ import (
 // runner is a loop that ends with its context and returns when its children have.
 type runner interface{ Run(context.Context) error }
 
-// leadership runs the leader's loops while this coordinator leads.
+// leadership runs the leader's loops while this coordinator leads. It returns an
+// error when they cannot run: a leader that decides nothing must not stay one.
 func (c *Coordinator) leadership(ctx context.Context) error {
-	resign := func() {}
+	resign, failed := func() {}, (<-chan error)(nil)
+	defer func() { resign() }()
 	for {
 		select {
 		case <-ctx.Done():
-			resign()
 			return nil
+		case err := <-failed:
+			return err
 		case leads := <-c.node.LeaderChanges():
 			resign()
-			resign = func() {}
+			resign, failed = func() {}, nil
 			if leads {
-				resign = c.lead(ctx)
+				resign, failed = c.lead(ctx)
 			}
 		}
 	}
 }
 
-// lead starts the loops and returns how to end them; the end waits for all.
-func (c *Coordinator) lead(ctx context.Context) (resign func()) {
+// lead starts the loops. It returns how to end them, which waits for all, and where
+// they say that they cannot go on.
+func (c *Coordinator) lead(ctx context.Context) (resign func(), failed <-chan error) {
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
+	ended, failure := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(ended)
-		if err := c.runLeader(ctx); err != nil && ctx.Err() == nil {
-			c.log.Error("leadership ended with an error", "err", err)
+		err := c.runLeader(ctx)
+		if err == nil || ctx.Err() != nil || errors.Is(err, consensus.ErrNotLeader) || errors.Is(err, consensus.ErrUncertain) {
+			return // leadership ended meanwhile
 		}
+		failure <- fmt.Errorf("lead: %w", err)
 	}()
 	return func() {
 		cancel()
 		<-ended
-	}
+	}, failure
 }
 
 // runLeader catches up with the log, then starts every loop in the order of the
@@ -64,8 +72,6 @@ func (c *Coordinator) runLeader(ctx context.Context) error {
 	if err := c.initCluster(ctx); err != nil {
 		return fmt.Errorf("begin the cluster: %w", err)
 	}
-	c.caughtUp.Store(true)
-	defer c.caughtUp.Store(false)
 	c.caughtUp.Store(true)
 	defer c.caughtUp.Store(false)
 	c.log.Info("leading", "index", c.store.View().Index())

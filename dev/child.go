@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,6 +72,7 @@ func (c *child) runOnce(ctx context.Context) error {
 
 	process := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
 	process.Stdout, process.Stderr = output, output
+	process.Env = withoutSettings(os.Environ())
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	process.Cancel = func() error { return process.Process.Signal(syscall.SIGTERM) }
 	process.WaitDelay = stopGrace
@@ -82,6 +84,14 @@ func (c *child) runOnce(ctx context.Context) error {
 	}
 	err = process.Wait()
 	return errors.Join(err, removeIfExists(c.path(".pid")))
+}
+
+// withoutSettings takes RUNWAY_ variables away: they are meant for this process, and
+// would win over the child's own file.
+func withoutSettings(environment []string) []string {
+	return slices.DeleteFunc(slices.Clone(environment), func(entry string) bool {
+		return strings.HasPrefix(entry, "RUNWAY_")
+	})
 }
 
 // lastLine returns the end of the process's output, which tells why it ended.

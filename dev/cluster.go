@@ -173,10 +173,14 @@ func (c *cluster) run(name string, command ...string) {
 	c.group.Go(func() error { return process.Run(c.ctx) })
 }
 
-// waitReady waits until every node and ingress has registered and the first space
-// can be deployed to.
+// waitReady waits until every agent and ingress of this start has its session, and
+// the first space can be deployed to. The processes are asked themselves: the state
+// remembers those of the start before.
 func (c *cluster) waitReady(ctx context.Context) error {
 	return c.wait(ctx, "cluster", func(ctx context.Context) error {
+		if err := c.config.connected(ctx); err != nil {
+			return err
+		}
 		nodes, err := runwayv1.NewNodesClient(c.conn).ListNodes(ctx, &runwayv1.ListNodesRequest{})
 		if err != nil {
 			return err
@@ -232,10 +236,14 @@ func (c *cluster) wait(ctx context.Context, what string, ask func(context.Contex
 	}
 }
 
-// claim makes the data directory and takes it for this process.
+// claim makes the data directory and takes it for this process. A directory that
+// holds something else is refused, because it would be removed with the cluster.
 func (c Config) claim() (func(), error) {
 	if err := os.MkdirAll(c.DataDir, 0o711); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	if err := c.mark(); err != nil {
+		return nil, err
 	}
 	if pid, running := c.running(); running {
 		return nil, fmt.Errorf("process %d already runs a cluster in %s", pid, c.DataDir)

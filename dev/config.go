@@ -83,6 +83,14 @@ func (c Config) instance() string {
 	return hex.EncodeToString(sum[:2])
 }
 
+// octet is the second number of all replica addresses of this cluster, 64 to 127,
+// so that two clusters on one machine rarely share a network; 10.64.0.0/10 is in the
+// middle of the private range, where few networks are.
+func (c Config) octet() int {
+	sum := sha256.Sum256([]byte(c.DataDir))
+	return 64 + int(sum[2])%64
+}
+
 // path joins names below the data directory.
 func (c Config) path(names ...string) string {
 	return filepath.Join(append([]string{c.DataDir}, names...)...)

@@ -60,10 +60,13 @@ func Remove(ctx context.Context, dataDir, executable string, log *slog.Logger) e
 	if _, err := os.Stat(dataDir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	c := Config{DataDir: dataDir, Executable: executable}
+	if !c.marked() {
+		return fmt.Errorf("%s was not made by `runway dev` (it has no file %s): nothing was removed", dataDir, marker)
+	}
 	if err := Stop(ctx, dataDir); err != nil {
 		return err
 	}
-	c := Config{DataDir: dataDir, Executable: executable}
 	if err := c.removeNodes(ctx, log); err != nil {
 		return err
 	}
@@ -151,6 +154,9 @@ func (c Config) removeContainerdRun() error {
 	if _, err := os.Stat(c.path("containerd", "made-run")); err != nil {
 		return nil
 	}
+	if inUse, err := containerdRunInUse(); err != nil || inUse {
+		return err
+	}
 	if err := unmountBelow(containerdRun); err != nil {
 		return err
 	}
@@ -158,6 +164,16 @@ func (c Config) removeContainerdRun() error {
 		return fmt.Errorf("remove %s: %w", containerdRun, err)
 	}
 	return nil
+}
+
+// containerdRunInUse tells whether another containerd came to the machine since.
+func containerdRunInUse() (bool, error) {
+	sockets, err := filepath.Glob(containerdRun + "/*.sock*")
+	if err != nil || len(sockets) > 0 {
+		return true, err
+	}
+	shims, err := filepath.Glob(containerdRun + "/s/*")
+	return len(shims) > 0, err
 }
 
 // unmountBelow detaches every mount below a directory, the deepest first.

@@ -58,8 +58,9 @@ func (c Config) nodeBasics(i int, containerd string) settings {
 		"coordinator":          []string{c.API},
 		"join-token-file":      c.path(name + ".join"),
 		"metrics":              offset(c.Metrics, i),
-		"address":              gateway(i),
-		"subnet":               fmt.Sprintf("10.64.%d.0/24", i),
+		"address":              c.gateway(i),
+		"subnet":               fmt.Sprintf("10.%d.%d.0/24", c.octet(), i),
+		"replica-network":      fmt.Sprintf("10.%d.0.0/16", c.octet()),
 		"instance":             c.instance() + "-" + strconv.Itoa(i),
 		"port-first":           first,
 		"port-last":            first + width - 1,
@@ -98,7 +99,7 @@ func nodeName(i int) string    { return "node-" + strconv.Itoa(i) }
 func ingressName(i int) string { return "ingress-" + strconv.Itoa(i) }
 
 // gateway is the address of node i's bridge, which its node ports are reached at.
-func gateway(i int) string { return fmt.Sprintf("10.64.%d.1", i) }
+func (c Config) gateway(i int) string { return fmt.Sprintf("10.%d.%d.1", c.octet(), i) }
 
 // containerdNamespace of node i. The first is the one that people look into.
 func containerdNamespace(i int) string {

@@ -50,9 +50,10 @@ func devCommand() *cobra.Command {
 
 func devStatusCommand(c *dev.Config) *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
-		Short: "Tell whether a cluster runs from the data directory",
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "Tell whether a cluster runs from the data directory",
+		Args:    cobra.NoArgs,
+		PreRunE: dataDirFromEnvironment,
 		RunE: func(*cobra.Command, []string) error {
 			pid, running := dev.Running(c.DataDir)
 			if !running {
@@ -66,9 +67,10 @@ func devStatusCommand(c *dev.Config) *cobra.Command {
 
 func devStopCommand(c *dev.Config) *cobra.Command {
 	return &cobra.Command{
-		Use:   "stop",
-		Short: "Stop the cluster; services go on",
-		Args:  cobra.NoArgs,
+		Use:     "stop",
+		Short:   "Stop the cluster; services go on",
+		Args:    cobra.NoArgs,
+		PreRunE: dataDirFromEnvironment,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return dev.Stop(cmd.Context(), c.DataDir)
 		},
@@ -77,9 +79,10 @@ func devStopCommand(c *dev.Config) *cobra.Command {
 
 func devRemoveCommand(c *dev.Config) *cobra.Command {
 	return &cobra.Command{
-		Use:   "remove",
-		Short: "Stop the cluster and remove every trace of it",
-		Args:  cobra.NoArgs,
+		Use:     "remove",
+		Short:   "Stop the cluster and remove every trace of it",
+		Args:    cobra.NoArgs,
+		PreRunE: dataDirFromEnvironment,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			executable, err := os.Executable()
 			if err != nil {
@@ -92,4 +95,9 @@ func devRemoveCommand(c *dev.Config) *cobra.Command {
 			return dev.Remove(cmd.Context(), dir, executable, newLogger())
 		},
 	}
+}
+
+// dataDirFromEnvironment makes the subcommands mean the same cluster as `dev` itself.
+func dataDirFromEnvironment(cmd *cobra.Command, _ []string) error {
+	return applyEnvironment(cmd.Flags())
 }

@@ -12,11 +12,14 @@ import (
 	yaml "go.yaml.in/yaml/v3"
 )
 
+// configFlag has no variable: RUNWAY_CONFIG names the file of runwayctl.
+const configFlag = "config"
+
 // fromFileAndEnvironment gives every flag of the command two more sources. A flag
 // that is typed wins over RUNWAY_NAME in the environment, which wins over the key
 // of the same name in the YAML file of --config.
 func fromFileAndEnvironment(cmd *cobra.Command) {
-	file := cmd.Flags().String("config", "", "YAML file with a key for each flag")
+	file := cmd.Flags().String(configFlag, "", "YAML file with a key for each flag")
 	level := cmd.Flags().String("log-level", "info", "debug, info, warn or error")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := applyEnvironment(cmd.Flags()); err != nil {
@@ -34,7 +37,7 @@ func applyEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "RUNWAY_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := os.LookupEnv(name)
-		if !ok || f.Changed {
+		if !ok || f.Changed || f.Name == configFlag {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
@@ -67,7 +70,7 @@ func applyFile(flags *pflag.FlagSet, path string) error {
 
 func setFromFile(flags *pflag.FlagSet, name string, value any) error {
 	f := flags.Lookup(name)
-	if f == nil || name == "config" {
+	if f == nil || name == configFlag {
 		return errors.New("there is no such setting; see --help")
 	}
 	if f.Changed {

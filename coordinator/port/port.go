@@ -12,6 +12,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Protocol names in ALPN.
@@ -25,6 +27,12 @@ const (
 	handshakeDeadline = 5 * time.Second
 	// Handshakes under way at once; further connections wait in the kernel's queue.
 	maxHandshakes = 256
+	// maxConnections is above the machines and people of any cluster that this design
+	// serves, and below what exhausts a process.
+	maxConnections = 15_000
+	// acceptPause is how long no connection is accepted after the system refused
+	// one, for example for want of file descriptors.
+	acceptPause = 100 * time.Millisecond
 	// Connections that wait for their server to accept them.
 	acceptQueue = 64
 )
@@ -45,6 +53,7 @@ func Listen(address string, config *tls.Config, log *slog.Logger) (*Port, error)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
+	tcp = netutil.LimitListener(tcp, maxConnections)
 	config = config.Clone()
 	config.NextProtos = []string{GRPC, Raft}
 	return &Port{
@@ -81,13 +90,22 @@ func (p *Port) Run(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("accept on %s: %w", p.tcp.Addr(), err)
+			p.log.Warn("connection not accepted, pausing", "err", err)
+			pause(ctx)
+			continue
 		}
 		slots <- struct{}{}
 		handshakes.Go(func() {
 			defer func() { <-slots }()
 			p.handshake(ctx, tls.Server(conn, p.config))
 		})
+	}
+}
+
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(acceptPause):
 	}
 }
 

@@ -7,12 +7,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"math/big"
 	"net"
+	"syscall"
 	"testing"
 	"time"
-
-	"log/slog"
 )
 
 func serverConfig(t *testing.T) (*tls.Config, *x509.CertPool) {
@@ -119,5 +119,41 @@ func TestCredentials_RefusePlainConnections(t *testing.T) {
 	defer b.Close()
 	if _, _, err := Credentials().ServerHandshake(a); err == nil {
 		t.Error("a plain connection was taken for a TLS one")
+	}
+}
+
+// exhausted refuses a connection once, as a system without file descriptors does.
+type exhausted struct {
+	net.Listener
+	refused chan struct{}
+}
+
+func (e *exhausted) Accept() (net.Conn, error) {
+	select {
+	case e.refused <- struct{}{}:
+		return nil, syscall.EMFILE
+	default:
+		return e.Listener.Accept()
+	}
+}
+
+func TestPort_GoesOnWhenTheSystemRefusesAConnection(t *testing.T) {
+	config, pool := serverConfig(t)
+	p, err := Listen("127.0.0.1:0", config, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.tcp = &exhausted{Listener: p.tcp, refused: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	client, err := tls.Dial("tcp", p.Addr().String(), &tls.Config{RootCAs: pool, NextProtos: []string{GRPC}})
+	if err != nil {
+		t.Fatalf("dial after a refusal: %v", err)
+	}
+	client.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
 	}
 }
