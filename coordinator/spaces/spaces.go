@@ -6,7 +6,9 @@ package spaces
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -81,14 +83,26 @@ func (c *Controller) reconcileOne(ctx context.Context, s *runwayv1.Space) proto.
 	defer cancel()
 	request := provisioning.Request{Kind: provisioning.Space, Name: s.GetName()}
 	if !s.GetSpec().GetDelete() {
-		made, err := c.config.Provisioner.Apply(ctx, request)
+		made, err := c.call(ctx, c.config.Provisioner.Apply, request)
 		return statusChange(s, runwayv1.SpacePhase_SPACE_PHASE_PROVISIONING, made, err)
 	}
-	left, err := c.config.Provisioner.Destroy(ctx, request)
+	left, err := c.call(ctx, c.config.Provisioner.Destroy, request)
 	if err == nil && len(left) == 0 {
 		return &runwayv1.PurgeSpace{Name: s.GetName()}
 	}
 	return statusChange(s, runwayv1.SpacePhase_SPACE_PHASE_DELETING, left, err)
+}
+
+// call makes a panic of the provisioner an error about this space, so that the
+// others are still looked after.
+func (c *Controller) call(ctx context.Context, do func(context.Context, provisioning.Request) ([]provisioning.Part, error), request provisioning.Request) (parts []provisioning.Part, err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			c.config.Log.Error("provisioner panicked", "component", "spaces", "space", request.Name, "err", defect, "stack", string(debug.Stack()))
+			err = fmt.Errorf("a defect of the provisioner: %v", defect)
+		}
+	}()
+	return do(ctx, request)
 }
 
 // statusChange returns the command that writes what the provisioner said, nil when

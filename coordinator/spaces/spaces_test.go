@@ -1,14 +1,13 @@
 package spaces
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"context"
 
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -72,6 +71,37 @@ func TestController_MakesAndDestroysASpaceInOrder(t *testing.T) {
 			t.Errorf("spaces are %v", names(s.View().Spaces()))
 		}
 	})
+}
+
+// faulty is a provisioner that trips over one space.
+type faulty struct{ provisioning.Provisioner }
+
+func (f faulty) Apply(ctx context.Context, r provisioning.Request) ([]provisioning.Part, error) {
+	if r.Name == "bad" {
+		panic("index out of range")
+	}
+	return f.Provisioner.Apply(ctx, r)
+}
+
+func TestController_PanicOverOneSpaceIsItsCauseAndLeavesTheOthersAlone(t *testing.T) {
+	s := coordinatortest.NewState(t,
+		&runwayv1.PutSpace{Name: "bad", Create: true, Spec: &runwayv1.SpaceSpec{}},
+		&runwayv1.PutSpace{Name: "good", Create: true, Spec: &runwayv1.SpaceSpec{}},
+	)
+	c := New(Config{Views: s.View, Applier: s, Log: slog.New(slog.DiscardHandler), Provisioner: faulty{space.New(parts(s.View, s)...)}})
+	for _, payload := range c.reconcile(t.Context(), s.View()) {
+		s.Must(t, payload)
+	}
+	if phase := s.View().Space("good").GetStatus().GetPhase(); phase != runwayv1.SpacePhase_SPACE_PHASE_READY {
+		t.Errorf("the other space is %v, want ready", phase)
+	}
+	bad := s.View().Space("bad").GetStatus()
+	if want := "a defect of the provisioner: index out of range"; bad.GetCause().GetSummary() != want {
+		t.Errorf("cause: got %q, want %q", bad.GetCause().GetSummary(), want)
+	}
+	if again := c.reconcileOne(t.Context(), s.View().Space("bad")); again != nil {
+		t.Errorf("the same cause is written again: %v", again)
+	}
 }
 
 func names(spaces []*runwayv1.Space) []string {
