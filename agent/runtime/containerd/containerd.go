@@ -35,6 +35,7 @@ type Runtime struct {
 
 	changes *changes
 	pulls   *turns
+	images  *imageSpecs
 }
 
 var _ runtime.Runtime = (*Runtime)(nil)
@@ -65,6 +66,7 @@ func New(config Config) (*Runtime, error) {
 		silent:  silentLogger(),
 		changes: newChanges(),
 		pulls:   newTurns(),
+		images:  newImageSpecs(),
 	}, nil
 }
 

@@ -42,7 +42,6 @@ func (r *Runtime) isolation(spec runtime.ContainerSpec) []oci.SpecOpts {
 		capabilities = restrictedCapabilities
 	}
 	return []oci.SpecOpts{
-		withSafeRoot,
 		oci.WithNoNewPrivileges,
 		oci.WithCapabilities(capabilities),
 		withSeccomp,

@@ -141,6 +141,7 @@ func (i *images) program(t testing.TB, program runtimetest.Program) runtime.Pull
 			config.Architecture = "arm64"
 		case runtimetest.Private:
 			config.Config.Cmd = []string{"serve"}
+		default: // the program is the whole difference
 		}
 	})
 	switch program {
@@ -150,6 +151,7 @@ func (i *images) program(t testing.TB, program runtimetest.Program) runtime.Pull
 		request.Ref = i.address + "/missing@sha256:" + strings.Repeat("12", 32)
 	case runtimetest.Unreachable:
 		request.Ref = "127.0.0.1:1/app@sha256:" + strings.Repeat("12", 32)
+	default: // pulled as it was pushed
 	}
 	return request
 }

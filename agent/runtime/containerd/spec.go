@@ -25,7 +25,7 @@ const minCPUQuota = 1000
 // specOptions says, in order, how the container differs from the client library's default.
 func (r *Runtime) specOptions(spec runtime.ContainerSpec, image client.Image) []oci.SpecOpts {
 	options := []oci.SpecOpts{
-		oci.WithImageConfigArgs(image, spec.Args), // command, environment, folder, user: this refuses users out of range
+		r.withImage(image, spec.Args), // command, environment, folder, user
 		withCommand(spec),
 		oci.WithEnv(spec.Env),
 		oci.WithHostname(spec.Hostname),
