@@ -1,0 +1,185 @@
+package nodehealth
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runway-platform/runway/coordinator/coordinatortest"
+	"github.com/runway-platform/runway/coordinator/presence"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+const (
+	ready   = runwayv1.NodePhase_NODE_PHASE_READY
+	suspect = runwayv1.NodePhase_NODE_PHASE_SUSPECT
+	down    = runwayv1.NodePhase_NODE_PHASE_DOWN
+	live    = runwayv1.IngressPhase_INGRESS_PHASE_LIVE
+	lost    = runwayv1.IngressPhase_INGRESS_PHASE_LOST
+)
+
+func TestNodePhase(t *testing.T) {
+	for _, row := range []struct {
+		phase  runwayv1.NodePhase
+		silent time.Duration
+		want   runwayv1.NodePhase
+	}{
+		{ready, 0, ready},
+		{ready, suspectAfter - 1, ready},
+		{ready, suspectAfter, suspect},
+		{suspect, 0, ready},
+		{suspect, downAfter - 1, suspect},
+		{suspect, downAfter, down},
+		{ready, downAfter, down},
+		{down, 0, down}, // a beat is no registration
+	} {
+		if got := nodePhase(row.phase, row.silent); got != row.want {
+			t.Errorf("%v silent for %s: got %v, want %v", row.phase, row.silent, got, row.want)
+		}
+	}
+}
+
+// rig is a judge with one node, one ingress and a clock of its own.
+type rig struct {
+	*coordinatortest.State
+	t     *testing.T
+	now   time.Time
+	beats *presence.Presence
+	owes  time.Time
+	judge *judge
+}
+
+func newRig(t *testing.T) *rig {
+	r := &rig{t: t, now: time.Now(), beats: presence.New()}
+	r.State = coordinatortest.NewState(t, coordinatortest.RegisterNode("n1"), coordinatortest.RegisterIngress("i1"))
+	r.beats.Reset(r.now)
+	r.judge = &judge{Config: Config{LastBeat: r.beats.LastBeat, Unconfirmed: func(string) time.Time { return r.owes }}}
+	return r
+}
+
+// pass looks four times a second, as the loop does, and beats while told to.
+func (r *rig) pass(d time.Duration, machines ...string) (done []proto.Message) {
+	r.t.Helper()
+	for end := r.now.Add(d); r.now.Before(end); {
+		r.now = r.now.Add(resync)
+		for _, id := range machines {
+			r.beats.Beat(id, r.now)
+		}
+		commands := r.judge.plan(r.View(), r.now)
+		r.Must(r.t, commands...)
+		done = append(done, commands...)
+	}
+	return done
+}
+
+func (r *rig) want(node runwayv1.NodePhase, ingress runwayv1.IngressPhase) {
+	r.t.Helper()
+	if got := r.View().Node("n1").GetStatus().GetPhase(); got != node {
+		r.t.Errorf("node: got %v, want %v", got, node)
+	}
+	if got := r.View().Ingress("i1").GetStatus().GetPhase(); got != ingress {
+		r.t.Errorf("ingress: got %v, want %v", got, ingress)
+	}
+}
+
+func TestJudge_FollowsTheBeats(t *testing.T) {
+	r := newRig(t)
+	if done := r.pass(time.Minute, "n1", "i1"); len(done) != 0 {
+		t.Errorf("all is well, but %v", done)
+	}
+	r.pass(suspectAfter - resync)
+	r.want(ready, live)
+	r.pass(resync)
+	r.want(suspect, lost)
+	r.pass(resync, "n1", "i1")
+	r.want(ready, live)
+	r.pass(downAfter, "i1")
+	r.want(down, live)
+	r.pass(time.Minute, "n1", "i1")
+	r.want(down, live)
+	r.Must(t, coordinatortest.RegisterNode("n1"))
+	r.want(ready, live)
+	if got := r.View().Node("n1").GetStatus().GetEpoch(); got != 2 {
+		t.Errorf("epoch after the return: got %d, want 2", got)
+	}
+}
+
+func TestJudge_SaysWhy(t *testing.T) {
+	r := newRig(t)
+	r.pass(resync, "n1", "i1")
+	done := r.pass(downAfter)
+	done = append(done, r.pass(resync, "n1", "i1")...)
+	var got []string
+	for _, payload := range done {
+		switch c := payload.(type) {
+		case *runwayv1.SetNodePhase:
+			got = append(got, c.GetPhase().String()+" "+c.GetReason())
+		case *runwayv1.SetIngressPhase:
+			got = append(got, c.GetPhase().String()+" "+c.GetReason())
+		}
+	}
+	want := []string{
+		"NODE_PHASE_SUSPECT not heard of for 3s",
+		"INGRESS_PHASE_LOST not heard of for 3s",
+		"NODE_PHASE_DOWN not heard of for 12s",
+		"INGRESS_PHASE_LIVE heard of again",
+	}
+	if len(got) != len(want) {
+		t.Fatalf("got %q, want %q", got, want)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("got %q, want %q", got[i], want[i])
+		}
+	}
+}
+
+func TestJudge_LiveIngressThatConfirmsNothingIsLost(t *testing.T) {
+	r := newRig(t)
+	r.pass(time.Minute, "n1", "i1")
+	r.owes = r.now
+	r.pass(silentAfter-resync, "n1", "i1")
+	r.want(ready, live)
+	done := r.pass(resync, "n1", "i1")
+	r.want(ready, lost)
+	want := "is heard of, but has not confirmed its routes for 5s"
+	if got := done[0].(*runwayv1.SetIngressPhase).GetReason(); got != want {
+		t.Errorf("reason: got %q, want %q", got, want)
+	}
+	if done := r.pass(time.Minute, "n1", "i1"); len(done) != 0 {
+		t.Errorf("it beats but confirms nothing: %v", done)
+	}
+	r.owes = time.Time{}
+	r.pass(resync, "n1", "i1")
+	r.want(ready, live)
+}
+
+func TestJudge_RegistrationGivesASilentIngressItsTimeAgain(t *testing.T) {
+	r := newRig(t)
+	r.now = time.Now() // commands are stamped with it
+	r.owes = r.now.Add(-time.Hour)
+	r.pass(resync, "n1", "i1")
+	r.want(ready, live)
+}
+
+func TestJudge_OwnPauseIsNobodysSilence(t *testing.T) {
+	r := newRig(t)
+	r.pass(time.Minute, "n1", "i1")
+	r.now = r.now.Add(time.Hour) // the process was stopped
+	if done := r.pass(resync); len(done) != 0 {
+		t.Errorf("after a pause of its own: %v", done)
+	}
+	r.pass(downAfter)
+	r.want(down, lost)
+}
+
+func TestJudge_NewLeaderStartsEveryTimerAfresh(t *testing.T) {
+	r := newRig(t)
+	r.pass(time.Minute, "n1", "i1")
+	r.beats.Reset(r.now)
+	r.judge = &judge{Config: r.judge.Config}
+	if done := r.pass(suspectAfter - 2*resync); len(done) != 0 {
+		t.Errorf("right after an election: %v", done)
+	}
+}
