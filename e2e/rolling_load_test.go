@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -263,10 +264,13 @@ func (s loadSummary) String() string {
 	return text.String()
 }
 
-// kindsOf is "name=count" of each, sorted; "0" of none.
+// kindsOf is "name=count" of each, shorter names first so that numbers are in their
+// order; "0" of none.
 func kindsOf(counts map[string]int64) string {
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
+	for _, name := range slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	}) {
 		all = append(all, fmt.Sprintf("%s=%d", name, counts[name]))
 	}
 	if len(all) == 0 {

@@ -71,6 +71,7 @@ func TestRolling_NoRequestIsLost(t *testing.T) {
 		start := time.Now()
 		c.ctl(service.next()...)
 		took := time.Since(start)
+		c.reported(service)
 		load.reach(scale.requests*int64(done)/int64(scale.deployments), began.Add(scale.least*time.Duration(done)/time.Duration(scale.deployments)))
 		now := load.now()
 		fmt.Printf("deployment %d of %d: %s, %d requests so far, %d failed\n", done, scale.deployments, took.Round(time.Millisecond), now.Requests, now.Failed)
@@ -86,6 +87,25 @@ func TestRolling_NoRequestIsLost(t *testing.T) {
 			t.Errorf("revision %d answered nothing", revision)
 		}
 	}
+}
+
+// reported fails the test unless the platform's own report of the newest deployment
+// agrees with the clients: requests were served, and none failed.
+func (c *cluster) reported(service *rolled) {
+	c.t.Helper()
+	eventually(c.t, 5*time.Second, "the deployment is reported", func() error {
+		d, err := c.deployment(rollingService)
+		if err == nil && (d.GetSpec().GetRevision() != uint64(service.revision) || d.GetReport() == nil) {
+			err = fmt.Errorf("no report of revision %d", service.revision)
+		}
+		if err != nil {
+			return err
+		}
+		if r := d.GetReport(); r.GetRequests() == 0 || r.GetFailed() > 0 {
+			c.t.Errorf("revision %d: the platform reports %d requests, %d of them failed", service.revision, r.GetRequests(), r.GetFailed())
+		}
+		return nil
+	})
 }
 
 // The checker must be able to turn red: a replica that is killed takes requests with
