@@ -139,6 +139,25 @@ func TestPlan_DeploymentDecidesItself(t *testing.T) {
 	r.want("on the way back", map[string]int{"d1": 3, "d2": 1})
 }
 
+// A step may be older than what is there, right after a change of leaders: what serves
+// is kept as long as the other set does not make up for it.
+func TestPlan_StaleStepTakesNothingThatIsNeeded(t *testing.T) {
+	r := newRig(t, 2).deployed(3)
+	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
+	r.step("d2", rolling, 2, 0)
+	r.look()
+	r.want("no new one serves yet", map[string]int{"d1": 3, "d2": 2})
+	r.serve("d2")
+	r.look()
+	r.want("two do", map[string]int{"d1": 1, "d2": 2})
+	r.step("d2", undoing, 0, 3)
+	r.look()
+	r.want("two old ones are only starting", map[string]int{"d1": 3, "d2": 2})
+	r.serve("d1")
+	r.look()
+	r.want("all old ones serve", map[string]int{"d1": 3})
+}
+
 func TestPlan_UndoMakesNoReplicaOfTheNewRevision(t *testing.T) {
 	r := newRig(t, 2).deployed(3)
 	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
@@ -155,6 +174,8 @@ func TestPlan_StraysAreReplacedAtRest(t *testing.T) {
 	r.step("d2", rolling, 2, 1)
 	r.look()
 	r.serve("d2")
+	r.look()
+	r.want("before it ends", map[string]int{"d1": 1, "d2": 2})
 	r.step("d2", undone, 2, 1)
 	r.look()
 	r.want("two are starting", map[string]int{"d1": 3, "d2": 2})

@@ -58,14 +58,27 @@ func (s subject) duringDeployment() []target {
 		return nil // the deployment has not decided yet
 	}
 	fresh := s.target(int(step.GetNew()), s.owns)
-	if s.active.GetStatus().GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING {
+	old := s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) })
+	undoing := s.active.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING
+	if !undoing {
 		fresh.deployment, fresh.revision = s.active.GetId(), s.active.GetSpec().GetRevision()
 	}
-	old := s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) })
 	if s.base != nil {
 		old.deployment, old.revision = s.base.Deployment, s.base.Revision
+		wanted, before := s.size(s.active.GetSpec().GetRevision()), s.size(s.base.Revision)
+		if undoing {
+			s.keep(&fresh, fleet.Share(wanted, before, s.serving(old)))
+		} else {
+			s.keep(&old, fleet.Share(max(before, wanted), wanted, s.serving(fresh)))
+		}
 	}
 	return []target{fresh, old}
+}
+
+// keep holds on to what serves of the set that leaves, as far as it is needed now. The
+// step says so too, but may be older than what is there, as after a change of leaders.
+func (s subject) keep(leaving *target, needed int) {
+	leaving.count = max(leaving.count, min(s.serving(*leaving), needed))
 }
 
 // atRest returns the set of the base, and that of strays: replicas of deployments
@@ -74,11 +87,10 @@ func (s subject) atRest() []target {
 	if s.base == nil {
 		return []target{s.target(0, func(*runwayv1.Replica) bool { return true })}
 	}
-	size := fleet.Size(s.wanted.GetCount(), s.view.Revision(s.id, s.base.Revision).GetSpec())
-	base := s.target(size, s.isBase)
+	base := s.target(s.size(s.base.Revision), s.isBase)
 	base.deployment, base.revision = s.base.Deployment, s.base.Revision
 	strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.isBase(r) })
-	strays.count = min(s.serving(strays.replicas), size-min(size, s.serving(base.replicas)))
+	s.keep(&strays, max(0, base.count-s.serving(base)))
 	return []target{base, strays}
 }
 
@@ -96,8 +108,13 @@ func (s subject) owns(r *runwayv1.Replica) bool { return r.GetDeployment() == s.
 
 func (s subject) isBase(r *runwayv1.Replica) bool { return r.GetRevision() == s.base.Revision }
 
-func (s subject) serving(replicas []*runwayv1.Replica) int {
-	return len(fleet.Select(replicas, func(r *runwayv1.Replica) bool { return fleet.Serves(s.view, r) }))
+// size is how many replicas of a revision the region is whole with.
+func (s subject) size(revision uint64) int {
+	return fleet.Size(s.wanted.GetCount(), s.view.Revision(s.id, revision).GetSpec())
+}
+
+func (s subject) serving(t target) int {
+	return len(fleet.Select(t.replicas, func(r *runwayv1.Replica) bool { return fleet.Serves(s.view, r) }))
 }
 
 // missing is how many replicas are to be made.
