@@ -42,7 +42,7 @@ test: ## everything: lint, fast tests under the race detector, end to end
 	@scripts/prerequisites.sh
 	@$(MAKE) --no-print-directory lint race e2e
 
-lint: | go-version ## gofmt, vet, stale generated code, untidy go.mod
+lint: $(BIN)/tools/golangci-lint | go-version ## gofmt, vet, stale generated code, untidy go.mod
 	@scripts/lint.sh
 
 proto: ## generate Go from proto/
@@ -61,6 +61,9 @@ bench-rolling: build ## REQUESTS over DEPLOYMENTS by clients that never retry; f
 
 $(BIN)/tools: tools/go.mod tools/go.sum | go-version
 	cd tools && $(GO) build -o ../$(BIN)/tools/ github.com/containerd/nerdctl/v2/cmd/nerdctl github.com/fullstorydev/grpcurl/cmd/grpcurl
+
+$(BIN)/tools/golangci-lint: tools/lint/go.mod tools/lint/go.sum | go-version
+	cd tools/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: help build demo demo-stop unit race e2e test lint proto bench bench-rolling go-version
 go-version:

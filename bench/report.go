@@ -19,7 +19,6 @@ const (
 	seconds unit = "s"
 	bytes   unit = "MB"
 	share   unit = "x"
-	rate    unit = "/s"
 )
 
 // row is one figure and what it is held against.
@@ -62,15 +61,15 @@ func (r *report) print(to io.Writer) {
 func (r *report) check() error {
 	var problems []error
 	for _, one := range r.rows {
-		if one.goal.broken(one.measured) {
-			problems = append(problems, fmt.Errorf("%s: %s, goal %s, tolerance %.0f %% (%s)", one.what,
-				one.unit.format(one.measured), one.unit.format(one.goal.most), 100*one.goal.tolerance, one.goal.why))
+		if one.goal.broken(one.measured, one.floor) {
+			problems = append(problems, fmt.Errorf("%s: %s, goal %s, floor %s, tolerance %.0f %% (%s)", one.what, one.unit.format(one.measured),
+				one.unit.format(one.goal.most), one.optional(one.floor), 100*one.goal.tolerance, one.goal.why))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// figure is a row for machines: seconds, bytes, shares or a rate per second.
+// figure is a row for machines: seconds, bytes or shares.
 type figure struct {
 	What     string   `json:"what"`
 	Unit     unit     `json:"unit"`
@@ -140,8 +139,9 @@ func (u unit) format(value float64) string {
 		return fmt.Sprintf("%.2f MB", value/mega)
 	case share:
 		return fmt.Sprintf("%.3f", value)
-	case rate:
-		return fmt.Sprintf("%.0f /s", value)
+	}
+	if value < 0.001 {
+		return fmt.Sprintf("%.0f us", value*mega)
 	}
 	return fmt.Sprintf("%.3f s", value)
 }

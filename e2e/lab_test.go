@@ -96,6 +96,9 @@ func (l *lab) host(name string, last byte) host {
 	run(l.t, "ip", "netns", "add", h.name)
 	l.t.Cleanup(func() { run(l.t, "ip", "netns", "delete", h.name) })
 	run(l.t, "ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", h.name)
+	// The kernel takes away a namespace's links some time after the namespace, and
+	// the next lab has the same names.
+	l.t.Cleanup(func() { run(l.t, "ip", "link", "delete", outside) })
 	run(l.t, "ip", "link", "set", outside, "master", labBridge, "up")
 	run(l.t, "ip", "-n", h.name, "address", "add", fmt.Sprintf("%s/%d", h.address, labPrefix), "dev", inside)
 	run(l.t, "ip", "-n", h.name, "link", "set", "lo", "up")

@@ -113,7 +113,7 @@ func (g Group) PIDs() ([]int, error) {
 		if err != nil && !isGone(err) {
 			return nil, fmt.Errorf("list processes of cgroup %q: %w", g.path, err)
 		}
-		for _, word := range strings.Fields(string(content)) {
+		for word := range strings.FieldsSeq(string(content)) {
 			if pid, err := strconv.Atoi(word); err == nil && pid > 0 {
 				pids = append(pids, pid)
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -181,8 +182,8 @@ func (r *reader) drain(ctx context.Context, file *os.File) error {
 
 // skipToTail moves to the last n lines of files and returns the files that hold them; the others it closes.
 func skipToTail(files []*os.File, n int) ([]*os.File, error) {
-	for i := len(files) - 1; i >= 0; i-- {
-		found, err := seekToLines(files[i], n)
+	for i, file := range slices.Backward(files) {
+		found, err := seekToLines(file, n)
 		if err != nil {
 			closeFiles(files)
 			return nil, err

@@ -36,8 +36,7 @@ func (n *Network) repairBridge(context.Context) ([]Drift, error) {
 
 func (n *Network) repairLink() (netlink.Link, []Drift, error) {
 	link, err := netlink.LinkByName(n.cfg.Bridge)
-	var notFound netlink.LinkNotFoundError
-	if errors.As(err, &notFound) {
+	if _, ok := errors.AsType[netlink.LinkNotFoundError](err); ok {
 		return n.makeBridge()
 	}
 	if err != nil {
@@ -211,8 +210,7 @@ func (n *Network) repairSysctls() ([]Drift, error) {
 
 func (n *Network) removeBridge() error {
 	link, err := netlink.LinkByName(n.cfg.Bridge)
-	var notFound netlink.LinkNotFoundError
-	if errors.As(err, &notFound) {
+	if _, ok := errors.AsType[netlink.LinkNotFoundError](err); ok {
 		return nil
 	}
 	if err == nil {

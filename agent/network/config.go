@@ -17,10 +17,11 @@ const (
 
 	// DefaultMTU is that of plain Ethernet; lower it where the nodes are joined by a tunnel.
 	DefaultMTU = 1500
-	// FirstNodePort and LastNodePort are the default range. It ends below the ephemeral range of Linux (32768), so that no
-	// outgoing connection of the node ever holds a node port.
+	// FirstNodePort begins the default range of node ports.
 	FirstNodePort uint16 = 20000
-	LastNodePort  uint16 = 29999
+	// LastNodePort ends it, below the ephemeral range of Linux (32768), so that no outgoing connection of the node ever
+	// holds a node port.
+	LastNodePort uint16 = 29999
 )
 
 // metadataNetwork is link-local: machine metadata of every cloud lives there (169.254.169.254).

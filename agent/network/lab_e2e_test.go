@@ -62,6 +62,7 @@ func inMachine(t testing.TB) bool {
 
 // config is a node on a machine of the lab. Node i of a machine has 10.64.i.0/24.
 func config(t testing.TB, node string, i int) network.Config {
+	t.Helper()
 	dir := t.TempDir()
 	return network.Config{
 		Node:           node,
@@ -79,7 +80,7 @@ func start(t testing.TB, cfg network.Config) *network.Network {
 	must(t, err)
 	must(t, n.Start(t.Context()))
 	t.Cleanup(func() {
-		if err := n.Teardown(context.Background()); err != nil {
+		if err := n.Teardown(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("teardown: %v", err)
 		}
 	})
@@ -145,7 +146,8 @@ func serve(t testing.TB, path, addr, name string) {
 			}
 			go func() {
 				defer conn.Close()
-				fmt.Fprintf(conn, "%s from %s\n", name, conn.RemoteAddr().(*net.TCPAddr).IP)
+				// The other end asserts what it reads.
+				_, _ = fmt.Fprintf(conn, "%s from %s\n", name, conn.RemoteAddr().(*net.TCPAddr).IP)
 				_, _ = io.Copy(conn, conn)
 			}()
 		}
@@ -192,6 +194,7 @@ func ask(t testing.TB, path, addr string, within time.Duration) (string, error) 
 }
 
 func dial(t testing.TB, path, network, addr string, within time.Duration) (conn net.Conn, err error) {
+	t.Helper()
 	err = in(t, path, func() error { conn, err = net.DialTimeout(network, addr, within); return err })
 	return conn, err
 }

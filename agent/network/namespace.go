@@ -148,8 +148,7 @@ func openLink(path string) (*netlink.Handle, netlink.Link, error) {
 	link, err := handle.LinkByName(interfaceName)
 	if err != nil {
 		handle.Close()
-		var notFound netlink.LinkNotFoundError
-		if errors.As(err, &notFound) {
+		if _, ok := errors.AsType[netlink.LinkNotFoundError](err); ok {
 			return nil, nil, errNotWhole
 		}
 		return nil, nil, fmt.Errorf("find interface in %q: %w", path, err)

@@ -27,6 +27,7 @@ func TestNetwork_Conformance(t *testing.T) {
 
 // traces is everything a node could leave on a machine.
 func traces(t *testing.T) string {
+	t.Helper()
 	return sh(t, "ip -o link | cut -d' ' -f2; ip rule; ip -4 route | sed 's/ linkdown//'; nft -s list ruleset; grep nsfs /proc/self/mounts || true")
 }
 
@@ -176,7 +177,7 @@ func TestNetwork_AttachRefusesWithoutRules(t *testing.T) {
 	cfg := config(t, "n1", 1)
 	n, err := network.New(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	must(t, err)
-	t.Cleanup(func() { must(t, n.Teardown(context.Background())) })
+	t.Cleanup(func() { must(t, n.Teardown(context.WithoutCancel(t.Context()))) })
 	path := os.Getenv("PATH")
 	t.Setenv("PATH", "") // no nft: rules cannot be loaded
 	if err := n.Start(t.Context()); err == nil {

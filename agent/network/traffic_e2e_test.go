@@ -16,6 +16,7 @@ import (
 
 // nodeWithReplica returns a node whose ports are reachable from the peers of the lab, with one replica r1 published on 20000.
 func nodeWithReplica(t *testing.T) (*network.Network, network.Attachment) {
+	t.Helper()
 	cfg := config(t, "n1", 1)
 	cfg.NodeAddress = netip.MustParseAddr("192.168.7.1")
 	n := start(t, cfg)

@@ -76,8 +76,7 @@ func passes(spec Spec, status int) bool {
 
 // shorten drops the method and address that net/http repeats: they are in the transcript already.
 func shorten(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -165,7 +164,7 @@ func TestOnce_UnknownKindFails(t *testing.T) {
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

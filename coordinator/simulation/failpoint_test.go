@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/runway-platform/runway/proto/code"
@@ -30,6 +31,7 @@ func replace(w *World, _ context.Context) {
 	w.Deploy("d2", Spec(64*mebibyte), 3)
 	w.Await("d2", 5*time.Minute)
 	time.Sleep(time.Minute) // virtual: all has drained
+	synctest.Wait()
 }
 
 func TestChecker_NoticesAReplicaThatIsStoppedFirst(t *testing.T) {

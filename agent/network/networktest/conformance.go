@@ -104,7 +104,7 @@ func attach(t *testing.T, n Network, replicaID string) network.Attachment {
 		t.Fatalf("attach %q: %v", replicaID, err)
 	}
 	t.Cleanup(func() {
-		if err := n.Detach(context.Background(), replicaID); err != nil {
+		if err := n.Detach(context.WithoutCancel(t.Context()), replicaID); err != nil {
 			t.Errorf("detach %q: %v", replicaID, err)
 		}
 	})
