@@ -35,7 +35,7 @@ race: | go-version ## the fast tests under the race detector
 
 e2e: build ## end to end on real containerd, as root
 	@scripts/prerequisites.sh
-	@$(MAKE) --no-print-directory $(BIN)/tools
+	@$(MAKE) --no-print-directory $(BIN)/tools/nerdctl
 	$(GO) test -tags e2e -count=1 -timeout 30m -p 1 ./agent/... ./e2e/...
 
 test: ## everything: lint, fast tests under the race detector, end to end
@@ -59,7 +59,7 @@ bench-rolling: build ## REQUESTS over DEPLOYMENTS by clients that never retry; f
 	@scripts/prerequisites.sh
 	$(GO) test -tags e2e -count=1 -v -timeout 3h -run '^TestRolling_NoRequestIsLost$$' ./e2e
 
-$(BIN)/tools: tools/go.mod tools/go.sum | go-version
+$(BIN)/tools/nerdctl $(BIN)/tools/grpcurl &: tools/go.mod tools/go.sum | go-version
 	cd tools && $(GO) build -o ../$(BIN)/tools/ github.com/containerd/nerdctl/v2/cmd/nerdctl github.com/fullstorydev/grpcurl/cmd/grpcurl
 
 $(BIN)/tools/golangci-lint: tools/lint/go.mod tools/lint/go.sum | go-version
