@@ -34,18 +34,18 @@ race: | go-version ## the fast tests under the race detector
 	$(GO) test -race -shuffle=on ./...
 
 e2e: build ## end to end on real containerd, as root
-	@scripts/prerequisites.sh
+	@scripts/prerequisites.sh test
 	@$(MAKE) --no-print-directory $(BIN)/tools/nerdctl
 	$(GO) test -tags e2e -count=1 -timeout 30m -p 1 ./agent/... ./e2e/...
 
 test: ## everything: lint, fast tests under the race detector, end to end
-	@scripts/prerequisites.sh
+	@scripts/prerequisites.sh test
 	@$(MAKE) --no-print-directory lint race e2e
 
-lint: $(BIN)/tools/golangci-lint | go-version ## gofmt, vet, stale generated code, untidy go.mod
+lint: $(BIN)/tools/golangci-lint $(BIN)/tools/buf | go-version ## gofmt, vet, stale generated code, untidy go.mod
 	@scripts/lint.sh
 
-proto: ## generate Go from proto/
+proto: $(BIN)/tools/buf ## generate Go from proto/
 	@scripts/proto.sh
 
 bench: build ## benchmarks as ratios in one run; CHECK=1 fails when a goal is missed
@@ -64,6 +64,9 @@ $(BIN)/tools/nerdctl $(BIN)/tools/grpcurl &: tools/go.mod tools/go.sum | go-vers
 
 $(BIN)/tools/golangci-lint: tools/lint/go.mod tools/lint/go.sum | go-version
 	cd tools/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/tools/buf: tools/proto/go.mod tools/proto/go.sum | go-version
+	cd tools/proto && $(GO) build -o ../../$@ github.com/bufbuild/buf/cmd/buf
 
 .PHONY: help build demo demo-stop unit race e2e test lint proto bench bench-rolling go-version
 go-version:
