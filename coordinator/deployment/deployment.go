@@ -34,8 +34,11 @@ type Controller struct{ config Config }
 func New(config Config) *Controller { return &Controller{config: config} }
 
 // Run moves deployments on until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	return loop.Run(ctx, loop.Config{
+func (c *Controller) Run(ctx context.Context) error { return loop.Run(ctx, c.Loop()) }
+
+// Loop returns the loop that Run runs, of a leadership that begins.
+func (c *Controller) Loop() loop.Config {
+	return loop.Config{
 		Name:    "deployment",
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableWorkloads, state.TableDeployments, state.TableWanted, state.TableReplicas, state.TableNodes, state.TableIngresses},
@@ -43,7 +46,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		Plan:    (&planner{guard: loop.NewGuard("deployment", c.config.Log)}).plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
-	})
+	}
 }
 
 // planner is the pure part.

@@ -73,9 +73,14 @@ func (c *Controller) Unconfirmed(ingress string) time.Time {
 // Run publishes and confirms until ctx ends; the routes are then withdrawn from
 // Current, because the next leader's generations are younger.
 func (c *Controller) Run(ctx context.Context) error {
-	p := &planner{controller: c, guard: loop.NewGuard("endpoint", c.config.Log)}
 	defer c.set(nil, nil)
-	return loop.Run(ctx, loop.Config{
+	return loop.Run(ctx, c.Loop())
+}
+
+// Loop returns the loop that Run runs, of a leadership that begins.
+func (c *Controller) Loop() loop.Config {
+	p := &planner{controller: c, guard: loop.NewGuard("endpoint", c.config.Log)}
+	return loop.Config{
 		Name:    "endpoint",
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableCluster, state.TableWorkloads, state.TableDeployments, state.TableRevisions, state.TableReplicas, state.TableNodes, state.TableIngresses},
@@ -84,7 +89,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		Plan:    p.plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
-	})
+	}
 }
 
 // planner is one leadership.

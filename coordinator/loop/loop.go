@@ -63,30 +63,61 @@ var (
 	errRefused = errors.New("a command was refused")
 )
 
+// Loop is a controller between two looks.
+type Loop struct {
+	config Config
+	log    *slog.Logger
+	// delay is the wait after the next failure.
+	delay time.Duration
+}
+
+// Due is when a loop wants to look again: once a channel is closed, a nil one never
+// being, and after Within at the latest.
+type Due struct {
+	Changed, Wake <-chan struct{}
+	Within        time.Duration
+}
+
+// New returns a loop that has not looked yet, for somebody who gives it its turns.
+func New(c Config) *Loop {
+	return &Loop{config: c, log: c.Log.With("component", c.Name), delay: retryFirst}
+}
+
 // Run loops until ctx ends. It never returns an error of a step: a step that
 // failed is tried again from a fresh look. After a step that wrote something it
 // looks again at once.
 func Run(ctx context.Context, c Config) error {
-	log := c.Log.With("component", c.Name)
-	delay := retryFirst
-	for ctx.Err() == nil {
-		wake, view := c.wake(), c.Views()
-		changed := view.Changed(c.Tables...)
-		wrote, err := c.step(ctx, view)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			report(ctx, log, err, view.Index())
-			c.waitAgain(ctx, err, changed, wake, delay)
-			delay = min(2*delay, retryMost)
-		default:
-			delay = retryFirst
-			if !wrote {
-				wait(ctx, changed, wake, c.Resync)
-			}
-		}
+	for l := New(c); ctx.Err() == nil; {
+		wait(ctx, l.Look(ctx))
 	}
 	return nil
+}
+
+// Look takes one step.
+func (l *Loop) Look(ctx context.Context) Due {
+	wake, view := l.config.wake(), l.config.Views()
+	due := Due{Changed: view.Changed(l.config.Tables...), Wake: wake, Within: l.config.Resync}
+	wrote, err := l.config.step(ctx, view)
+	if err != nil && ctx.Err() == nil {
+		report(ctx, l.log, err, view.Index())
+		return l.again(due, err)
+	}
+	l.delay = retryFirst
+	if wrote {
+		due.Within = 0
+	}
+	return due
+}
+
+// again is the time after a failed step. A refusal may be over with the next change;
+// a log that takes nothing is not.
+func (l *Loop) again(due Due, err error) Due {
+	due.Within = l.delay
+	l.delay = min(2*l.delay, retryMost)
+	if !errors.Is(err, errRefused) {
+		due.Changed, due.Wake = nil, nil
+	}
+	return due
 }
 
 func (c Config) wake() <-chan struct{} {
@@ -154,22 +185,16 @@ func report(ctx context.Context, log *slog.Logger, err error, index uint64) {
 	log.Log(ctx, level, "step refused, looking again", "err", err, "index", index)
 }
 
-// waitAgain waits after a failed step. A refusal may be over with the next change;
-// a log that takes nothing is not.
-func (c Config) waitAgain(ctx context.Context, err error, changed, wake <-chan struct{}, delay time.Duration) {
-	if !errors.Is(err, errRefused) {
-		changed, wake = nil, nil
+func wait(ctx context.Context, due Due) {
+	if due.Within == 0 {
+		return
 	}
-	wait(ctx, changed, wake, delay)
-}
-
-func wait(ctx context.Context, changed, wake <-chan struct{}, most time.Duration) {
-	timer := time.NewTimer(most)
+	timer := time.NewTimer(due.Within)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-changed:
-	case <-wake:
+	case <-due.Changed:
+	case <-due.Wake:
 	case <-timer.C:
 	}
 }

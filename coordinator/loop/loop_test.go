@@ -173,3 +173,31 @@ func TestRun_WakesByItsTablesAndByItsChannel(t *testing.T) {
 		}
 	})
 }
+
+// Who gives a loop its turns is told when the next one is due.
+func TestLoop_LookSaysWhenTheNextIsDue(t *testing.T) {
+	s := coordinatortest.NewState(t)
+	wake := make(chan struct{})
+	answers := []error{nil, errors.New("not the leader"), errors.New("not the leader"), nil}
+	look := 0
+	l := New(Config{
+		Name: "test", Views: s.View, Tables: []state.Table{state.TableNodes}, Resync: time.Hour,
+		Wake: func() <-chan struct{} { return wake }, Log: slog.New(slog.DiscardHandler),
+		Applier: applierFunc(func(proto.Message) (command.Result, error) { return command.Result{}, answers[look-1] }),
+		Plan: func(*state.View, time.Time) []proto.Message {
+			if look++; look == len(answers) {
+				return nil
+			}
+			return []proto.Message{event("a")}
+		},
+	})
+	for i, want := range []time.Duration{0, retryFirst, 2 * retryFirst, time.Hour} {
+		due := l.Look(t.Context())
+		if due.Within != want {
+			t.Errorf("look %d: the next is due within %s, want %s", i+1, due.Within, want)
+		}
+		if deaf := answers[i] != nil; deaf != (due.Changed == nil) || deaf != (due.Wake == nil) {
+			t.Errorf("look %d ended with %v: wakes by %v and %v", i+1, answers[i], due.Changed, due.Wake)
+		}
+	}
+}

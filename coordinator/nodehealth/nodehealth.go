@@ -55,8 +55,11 @@ type Controller struct{ config Config }
 func New(config Config) *Controller { return &Controller{config: config} }
 
 // Run judges until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	return loop.Run(ctx, loop.Config{
+func (c *Controller) Run(ctx context.Context) error { return loop.Run(ctx, c.Loop()) }
+
+// Loop returns the loop that Run runs, of a leadership that begins.
+func (c *Controller) Loop() loop.Config {
+	return loop.Config{
 		Name:    "nodehealth",
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableNodes, state.TableIngresses},
@@ -64,7 +67,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		Plan:    (&judge{Config: c.config}).plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
-	})
+	}
 }
 
 // judge is one leadership.

@@ -32,9 +32,12 @@ type Controller struct{ config Config }
 func New(config Config) *Controller { return &Controller{config: config} }
 
 // Run places until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
+func (c *Controller) Run(ctx context.Context) error { return loop.Run(ctx, c.Loop()) }
+
+// Loop returns the loop that Run runs, of a leadership that begins.
+func (c *Controller) Loop() loop.Config {
 	p := &planner{newID: c.config.NewID, guard: loop.NewGuard("placement", c.config.Log)}
-	return loop.Run(ctx, loop.Config{
+	return loop.Config{
 		Name:    "placement",
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableWorkloads, state.TableDeployments, state.TableWanted, state.TableReplicas, state.TableNodes},
@@ -42,5 +45,5 @@ func (c *Controller) Run(ctx context.Context) error {
 		Plan:    p.plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
-	})
+	}
 }

@@ -40,8 +40,11 @@ type Controller struct{ config Config }
 func New(config Config) *Controller { return &Controller{config: config} }
 
 // Run reaps until ctx ends.
-func (c *Controller) Run(ctx context.Context) error {
-	return loop.Run(ctx, loop.Config{
+func (c *Controller) Run(ctx context.Context) error { return loop.Run(ctx, c.Loop()) }
+
+// Loop returns the loop that Run runs, of a leadership that begins.
+func (c *Controller) Loop() loop.Config {
+	return loop.Config{
 		Name:    "reaper",
 		Views:   c.config.Views,
 		Tables:  []state.Table{state.TableWorkloads, state.TableReplicas, state.TableDeployments, state.TableNodes},
@@ -49,7 +52,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		Plan:    (&planner{guard: loop.NewGuard("reaper", c.config.Log)}).plan,
 		Applier: c.config.Applier,
 		Log:     c.config.Log,
-	})
+	}
 }
 
 // planner is the pure part.
