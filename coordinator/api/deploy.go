@@ -14,8 +14,6 @@ import (
 const (
 	// rolling is the strategy when none is named, and the only one so far.
 	rolling = "rolling"
-	// manifestWriter marks a wanted count that nobody chose but the manifest.
-	manifestWriter = "manifest"
 	// maxMessage and maxKey bound what people and CI add to a deployment, in bytes.
 	maxMessage = 1024
 	maxKey     = 128
@@ -110,14 +108,14 @@ func (s serviceService) deployed(deployment *runwayv1.Deployment, warnings []str
 	}
 }
 
-// firstWanted is how many replicas a new workload has: its minimum, in the first
-// region of the cluster.
+// firstWanted is how many replicas a new workload has: each revision's own minimum, in
+// the first region of the cluster. A count that there is stays as it is.
 func firstWanted(view *state.View, key *runwayv1.WorkloadKey, spec *runwayv1.RevisionSpec) []*runwayv1.Wanted {
 	regions := view.Cluster().GetRegions()
 	if len(regions) == 0 {
 		return nil
 	}
 	return []*runwayv1.Wanted{{
-		Workload: key, Region: regions[0], Count: spec.GetScale().GetMin(), Reason: "min_instances", Writer: manifestWriter,
+		Workload: key, Region: regions[0], Count: spec.GetScale().GetMin(), Reason: "min_instances", Writer: state.WriterManifest,
 	}}
 }

@@ -134,8 +134,9 @@ func TestRollback_NamedRevisionSupersedes(t *testing.T) {
 	}
 }
 
-// The revision's own bounds hold for a count that somebody chose in wider ones.
-func TestRollback_BringsTheBoundsOfTheRevision(t *testing.T) {
+// A rollback takes the count that somebody chose within its bounds and leaves the
+// choice as it is: undone, or followed by a wider revision, there is what there was.
+func TestRollback_TakesTheChosenCountWithinItsBounds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	services := runwayv1.NewServicesClient(b.as(admin))
@@ -150,11 +151,15 @@ func TestRollback_BringsTheBoundsOfTheRevision(t *testing.T) {
 	if _, err := services.Scale(testContext(t), &runwayv1.ScaleRequest{Workload: key("own", "web"), Count: 6}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := services.Rollback(testContext(t), &runwayv1.RollbackRequest{Workload: key("own", "web")}); err != nil {
+	back, err := services.Rollback(testContext(t), &runwayv1.RollbackRequest{Workload: key("own", "web")})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := b.state.View().Wanted(state.IDOf(key("own", "web")), coordinatortest.Region).GetCount(); got != 2 {
-		t.Errorf("wanted %d, want the most of revision 1, which is 2", got)
+	if got := back.GetDeployment().GetStatus().GetWanted(); got != 2 {
+		t.Errorf("the rollback wants %d, want the most of revision 1, which is 2", got)
+	}
+	if got := b.state.View().Wanted(state.IDOf(key("own", "web")), coordinatortest.Region).GetCount(); got != 6 {
+		t.Errorf("the chosen count has become %d, want 6", got)
 	}
 }
 

@@ -20,7 +20,7 @@ func (s serviceService) Scale(ctx context.Context, request *runwayv1.ScaleReques
 	if err != nil {
 		return nil, err
 	}
-	before := view.Wanted(state.IDOf(workload.GetKey()), region).GetCount()
+	before := state.Size(view.Wanted(state.IDOf(workload.GetKey()), region), presentRevision(view, workload).GetSpec())
 	who := caller.From(ctx)
 	wanted, err := apply[*runwayv1.Wanted](ctx, s.API, &runwayv1.SetWanted{
 		Workload: workload.GetKey(), Region: region, Count: request.GetCount(), Reason: "scaled by hand", Writer: who.Name,
@@ -28,7 +28,7 @@ func (s serviceService) Scale(ctx context.Context, request *runwayv1.ScaleReques
 	if err != nil {
 		return nil, err
 	}
-	return &runwayv1.ScaleResponse{Wanted: wanted, Before: before}, nil
+	return &runwayv1.ScaleResponse{Wanted: wanted, Before: uint32(before)}, nil
 }
 
 // oneRegion is the region that was named, or the only one.

@@ -22,7 +22,7 @@ func serviceView(view *state.View, who caller.Caller, workload *runwayv1.Workloa
 		Index:      view.Index(),
 	}
 	for _, wanted := range view.WantedOf(id) {
-		answer.Wanted += wanted.GetCount()
+		answer.Wanted += uint32(state.Size(wanted, revision.GetSpec()))
 	}
 	for _, replica := range view.ReplicasOf(id) {
 		count(answer, replica)

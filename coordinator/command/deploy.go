@@ -32,7 +32,7 @@ func deploy(tx *state.Tx, c *runwayv1.Deploy) (proto.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := putDeployWanted(tx, c, tx.Revision(state.IDOf(c.GetWorkload()), revision).GetSpec()); err != nil {
+	if err := putFirstWanted(tx, c); err != nil {
 		return nil, err
 	}
 	supersede(tx, workload, c)
@@ -161,7 +161,7 @@ func startDeployment(tx *state.Tx, workload *runwayv1.Workload, revision uint64,
 			Phase:        runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_PENDING,
 			StartedAt:    tx.At(),
 			ProgressedAt: tx.At(),
-			Wanted:       wantedTotal(tx, state.IDOf(c.GetWorkload())),
+			Wanted:       sizeOf(tx, state.IDOf(c.GetWorkload()), revision),
 		},
 	}
 	workload.ActiveDeployment = deployment.GetId()

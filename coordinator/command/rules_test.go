@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -163,40 +164,45 @@ func TestDeploy_restartIsANewDeploymentOfWhatServes(t *testing.T) {
 	}
 }
 
-func TestDeploy_wantedOfAUserStaysWithinTheNewBounds(t *testing.T) {
-	s := NewState(t, Deploy("d1", "web", Spec(), 2))
-	wanted := func() uint32 { return s.View().Wanted(ID("web"), Region).GetCount() }
-	s.Must(t, Deploy("d2", "web", Spec(), 3))
-	if wanted() != 3 {
-		t.Errorf("wanted of a newer manifest is %d, want 3", wanted())
-	}
-	s.Must(t, &runwayv1.SetWanted{Workload: Key("web"), Region: Region, Count: 7, Writer: "alice"})
-	s.Must(t, Deploy("d3", "web", Spec(), 3))
-	if wanted() != 7 {
-		t.Errorf("a deploy changed the count a user chose to %d", wanted())
-	}
+// A deployment reads the wanted count and never writes it: one that fails must leave what
+// a user chose, and the bounds of a revision end with the revision.
+func TestDeploy_takesTheChosenCountWithinItsBounds(t *testing.T) {
 	narrow := Spec()
-	narrow.Scale.Max = 5
-	s.Must(t, Deploy("d4", "web", narrow, 3))
-	if wanted() != 5 {
-		t.Errorf("wanted is %d, above the bound of 5", wanted())
+	narrow.Scale = &runwayv1.ScalePolicy{Min: 1, Max: 2}
+	s := NewState(t, Deploy("d1", "web", narrow, 1), &runwayv1.SetWanted{Workload: Key("web"), Region: Region, Count: 2, Writer: "alice"})
+	wide := Spec()
+	wide.Scale.Min = 3
+	back := Deploy("d3", "web", nil, 1)
+	back.Revision = 1
+	for _, row := range []struct {
+		deploy *runwayv1.Deploy
+		want   uint32
+	}{{Deploy("d2", "web", wide, 3), 3}, {back, 2}} {
+		s.Must(t, row.deploy)
+		if got := s.View().Deployment(row.deploy.GetDeployment()).GetStatus().GetWanted(); got != row.want {
+			t.Errorf("%s wants %d, want %d", row.deploy.GetDeployment(), got, row.want)
+		}
+		if got := s.View().Wanted(ID("web"), Region); got.GetCount() != 2 || got.GetWriter() != "alice" {
+			t.Errorf("%s changed alice's count to %v", row.deploy.GetDeployment(), got)
+		}
+	}
+	if w := s.View().Workload(ID("web")); w.GetLatestRevision() != 2 {
+		t.Errorf("the way back made a revision: %v", w)
 	}
 }
 
-// A deploy of a revision that exists brings that revision's bounds with it.
-func TestDeploy_existingRevisionBringsItsBounds(t *testing.T) {
-	narrow := Spec()
-	narrow.Scale = &runwayv1.ScalePolicy{Min: 1, Max: 2}
-	s := NewState(t, Deploy("d1", "web", narrow, 1), Deploy("d2", "web", Spec(), 3))
-	s.Must(t, &runwayv1.SetWanted{Workload: Key("web"), Region: Region, Count: 7, Writer: "alice"})
-	back := Deploy("d3", "web", nil, 1)
-	back.Revision = 1
-	s.Must(t, back)
-	if got := s.View().Wanted(ID("web"), Region); got.GetCount() != 2 || got.GetWriter() != "alice" {
-		t.Errorf("wanted is %v, want alice's count within 1 and 2", got)
-	}
-	if w := s.View().Workload(ID("web")); w.GetLatestRevision() != 2 {
-		t.Errorf("a revision was made: %v", w)
+func TestDeploy_withoutAChosenCountEachRevisionHasItsMinimum(t *testing.T) {
+	s := NewState(t)
+	for i, least := range []uint32{2, 5, 1} {
+		spec := Spec()
+		spec.Scale.Min = least
+		id := fmt.Sprintf("d%d", i)
+		deploy := Deploy(id, "web", spec, least)
+		deploy.Wanted[0].Writer = state.WriterManifest
+		s.Must(t, deploy)
+		if got := s.View().Deployment(id).GetStatus().GetWanted(); got != least {
+			t.Errorf("a minimum of %d: %d are wanted", least, got)
+		}
 	}
 }
 

@@ -21,10 +21,11 @@ func setWanted(tx *state.Tx, c *runwayv1.SetWanted) (proto.Message, error) {
 	if err := checkRegion(tx, c.GetRegion()); err != nil {
 		return nil, err
 	}
-	if err := checkScale(policyOf(tx, workload), c.GetCount()); err != nil {
+	spec := tx.Revision(id, presentRevision(tx, workload)).GetSpec()
+	if err := checkScale(spec.GetScale(), c.GetCount()); err != nil {
 		return nil, err
 	}
-	old := tx.Wanted(id, c.GetRegion())
+	before := state.Size(tx.Wanted(id, c.GetRegion()), spec)
 	wanted := &runwayv1.Wanted{
 		Workload: c.GetWorkload(),
 		Region:   c.GetRegion(),
@@ -33,8 +34,8 @@ func setWanted(tx *state.Tx, c *runwayv1.SetWanted) (proto.Message, error) {
 		Writer:   bounded(c.GetWriter()),
 	}
 	tx.PutWanted(wanted)
-	if old.GetCount() != c.GetCount() {
-		message := fmt.Sprintf("%d -> %d in %s by %s: %s", old.GetCount(), c.GetCount(), c.GetRegion(), c.GetWriter(), c.GetReason())
+	if before != int(c.GetCount()) {
+		message := fmt.Sprintf("%d -> %d in %s by %s: %s", before, c.GetCount(), c.GetRegion(), c.GetWriter(), c.GetReason())
 		tx.PutEvent(ofWorkload(c.GetWorkload(), "workload.scaled", message))
 	}
 	return wanted, nil
@@ -52,9 +53,9 @@ func liveWorkload(tx *state.Tx, id state.WorkloadID) (*runwayv1.Workload, error)
 	return workload, nil
 }
 
-// policyOf returns the bounds of the revision that the workload is moving to, or
-// else of the one that serves, or else of the newest.
-func policyOf(tx *state.Tx, workload *runwayv1.Workload) *runwayv1.ScalePolicy {
+// presentRevision is the one that the workload is moving to, or else the one that
+// serves, or else the newest.
+func presentRevision(tx *state.Tx, workload *runwayv1.Workload) uint64 {
 	number := tx.Deployment(workload.GetActiveDeployment()).GetSpec().GetRevision()
 	if number == 0 {
 		number = workload.GetServingRevision()
@@ -62,7 +63,7 @@ func policyOf(tx *state.Tx, workload *runwayv1.Workload) *runwayv1.ScalePolicy {
 	if number == 0 {
 		number = workload.GetLatestRevision()
 	}
-	return tx.Revision(state.IDOf(workload.GetKey()), number).GetSpec().GetScale()
+	return number
 }
 
 // checkScale refuses counts outside the policy; a max of 0 is no bound.

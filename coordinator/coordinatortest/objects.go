@@ -84,7 +84,7 @@ func Spec() *runwayv1.RevisionSpec {
 }
 
 // Deploy returns the command that deploys spec as a service of the default space,
-// with wanted replicas in the only region.
+// with wanted replicas in the only region, chosen by hand.
 func Deploy(deployment, service string, spec *runwayv1.RevisionSpec, wanted uint32) *runwayv1.Deploy {
 	return &runwayv1.Deploy{
 		Deployment: deployment,
@@ -92,7 +92,7 @@ func Deploy(deployment, service string, spec *runwayv1.RevisionSpec, wanted uint
 		Spec:       spec,
 		Strategy:   "rolling",
 		CreatedBy:  "admin",
-		Wanted:     []*runwayv1.Wanted{{Region: Region, Count: wanted, Reason: "min_instances", Writer: "manifest"}},
+		Wanted:     []*runwayv1.Wanted{{Region: Region, Count: wanted, Reason: "chosen", Writer: "test"}},
 	}
 }
 

@@ -31,9 +31,9 @@ func newSubject(view *state.View, d *runwayv1.Deployment) subject {
 func (s subject) view() View {
 	var v View
 	for _, w := range s.wanted {
-		region := Region{Name: w.GetRegion(), Wanted: fleet.Size(w.GetCount(), s.spec(s.deployment.GetSpec().GetRevision()))}
+		region := Region{Name: w.GetRegion(), Wanted: state.Size(w, s.spec(s.deployment.GetSpec().GetRevision()))}
 		if s.base != nil {
-			region.Before = fleet.Size(w.GetCount(), s.spec(s.base.Revision))
+			region.Before = state.Size(w, s.spec(s.base.Revision))
 		}
 		for _, r := range s.replicas {
 			if r.GetPlan().GetRegion() == w.GetRegion() && fleet.Counts(s.state, r) {

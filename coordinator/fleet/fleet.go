@@ -42,18 +42,6 @@ func Active(view *state.View, w *runwayv1.Workload) *runwayv1.Deployment {
 	return view.Deployment(w.GetActiveDeployment())
 }
 
-// Size returns how many replicas of a revision there are to be when count are
-// wanted: as many as its own bounds allow, which may be others than those that the
-// count was chosen in.
-func Size(count uint32, spec *runwayv1.RevisionSpec) int {
-	policy := spec.GetScale()
-	count = max(count, policy.GetMin())
-	if policy.GetMax() != 0 {
-		count = min(count, policy.GetMax())
-	}
-	return int(count)
-}
-
 // Ended tells whether nothing of the replica runs any more, or its agent has given
 // up on it.
 func Ended(r *runwayv1.Replica) bool {

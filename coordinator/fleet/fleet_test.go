@@ -108,18 +108,6 @@ func TestBaseOf_OutlivesTheHistoryOfDeployments(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for _, row := range []struct {
-		count, least, most uint32
-		want               int
-	}{{3, 1, 10, 3}, {3, 5, 10, 5}, {12, 1, 10, 10}, {12, 1, 0, 12}, {0, 0, 0, 0}} {
-		spec := &runwayv1.RevisionSpec{Scale: &runwayv1.ScalePolicy{Min: row.least, Max: row.most}}
-		if got := Size(row.count, spec); got != row.want {
-			t.Errorf("Size(%d) within %d and %d: got %d, want %d", row.count, row.least, row.most, got, row.want)
-		}
-	}
-}
-
 func TestPortRefused(t *testing.T) {
 	for c, want := range map[code.Code]bool{code.NodePortTaken: true, code.ImageNotFound: false, "": false} {
 		r := &runwayv1.Replica{Status: &runwayv1.ReplicaStatus{Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED, Cause: &runwayv1.Cause{Code: string(c)}}}

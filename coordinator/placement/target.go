@@ -110,7 +110,7 @@ func (s subject) isBase(r *runwayv1.Replica) bool { return r.GetRevision() == s.
 
 // size is how many replicas of a revision the region is whole with.
 func (s subject) size(revision uint64) int {
-	return fleet.Size(s.wanted.GetCount(), s.view.Revision(s.id, revision).GetSpec())
+	return state.Size(s.wanted, s.view.Revision(s.id, revision).GetSpec())
 }
 
 func (s subject) serving(t target) int {

@@ -112,7 +112,7 @@ func replaced(view *state.View, r *runwayv1.Replica, w *runwayv1.Workload) bool 
 	serving := fleet.Select(view.ReplicasOf(id), func(o *runwayv1.Replica) bool {
 		return o.GetPlan().GetRegion() == region && fleet.Serves(view, o)
 	})
-	return len(serving) >= fleet.Size(view.Wanted(id, region).GetCount(), fleet.SpecOf(view, r))
+	return len(serving) >= state.Size(view.Wanted(id, region), fleet.SpecOf(view, r))
 }
 
 // purgeable tells whether nothing can refer to the replica any more: nothing of it

@@ -84,7 +84,7 @@ func (c *checker) command(before *state.View, payload proto.Message, after *stat
 
 // look takes a state into what was true at this moment.
 func (c *checker) look(view *state.View) {
-	served, needed := serving(view), needed(view)
+	served, needed := served(view), needed(view)
 	if now := time.Now(); !c.moment.at.Equal(now) {
 		c.moment = moment{at: now, most: served, fewest: needed}
 	}
@@ -99,13 +99,13 @@ func needed(view *state.View) int {
 	if w.GetServingRevision() == 0 || w.GetDelete() {
 		return 0
 	}
-	return int(view.Wanted(keyID, "local").GetCount())
+	return wanted(view, w.GetServingRevision())
 }
 
 // capacity: what serves is taken only where enough serves without it. What faults
 // take is not the controllers' doing, but they must not add to it.
 func (c *checker) capacity(before *state.View, goals *runwayv1.SetReplicaGoals, after *state.View) {
-	taken := serving(before) - serving(after)
+	taken := served(before) - served(after)
 	c.moment.taken += taken
 	if taken > 0 && c.moment.most-c.moment.taken < c.moment.fewest {
 		c.world.Broken.Add("%d of %d serving replicas were told to go, %d are needed: %v", c.moment.taken, c.moment.most, c.moment.fewest, goals)
@@ -183,7 +183,7 @@ func (c *checker) ended(before *state.View, id string, after *state.View) {
 	if before.Deployment(id).GetStatus().GetPhase() == d.GetStatus().GetPhase() || c.moment.disturbed {
 		return
 	}
-	own, others, need := 0, 0, int(after.Wanted(keyID, "local").GetCount())
+	own, others, need := 0, 0, wanted(after, after.Workload(keyID).GetServingRevision())
 	for _, r := range after.ReplicasOf(keyID) {
 		switch {
 		case !fleet.Serves(after, r):
@@ -217,6 +217,25 @@ func (c *checker) taken(i *ingress, set *runwayv1.RouteSet) {
 		c.world.Broken.Add("generation %d has two contents", set.GetGeneration())
 	}
 	c.published[set.GetGeneration()] = set
+}
+
+// served is what serves, in replicas of the revision that served last: one of the
+// deployment in progress is as much as its share of the whole.
+func served(view *state.View) int {
+	active := view.Deployment(view.Workload(keyID).GetActiveDeployment())
+	before, whole := needed(view), wanted(view, active.GetSpec().GetRevision())
+	if active == nil || before == 0 || whole == 0 {
+		return serving(view)
+	}
+	own := len(fleet.Select(view.ReplicasOf(keyID), func(r *runwayv1.Replica) bool {
+		return r.GetDeployment() == active.GetId() && fleet.Serves(view, r)
+	}))
+	return serving(view) - own + (own*before+whole-1)/whole
+}
+
+// wanted is how many replicas of a revision there are to be.
+func wanted(view *state.View, revision uint64) int {
+	return state.Size(view.Wanted(keyID, "local"), view.Revision(keyID, revision).GetSpec())
 }
 
 // serving counts the replicas that do their work.

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -376,4 +377,83 @@ func TestDeployment_SupersededReplicasDoNotStayWhenItsSuccessorFails(t *testing.
 			awaitConverged(t, w, ctx)
 		})
 	})
+}
+
+// A narrower revision takes the place of what serves as it serves: until then, and after
+// an undo, there is what there was. The pin is the user's and outlives both.
+func TestDeployment_NarrowerRevisionDrainsNothingBeforeItServes(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		fails bool
+		want  runwayv1.DeploymentPhase
+		ends  int
+	}{
+		{"it fails", true, runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK, 8},
+		{"it serves", false, runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED, 3},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			config := Config{Nodes: 3, Ingresses: 2, Behave: failing("d2", row.fails)}
+			sound(t, config, func(w *World, ctx context.Context) {
+				w.Deploy("d1", bounds(1, 100), 1)
+				w.Await("d1", time.Minute)
+				w.Scale(8)
+				awaitConverged(t, w, ctx)
+				floor := 3
+				if row.fails {
+					floor = 8
+				}
+				watched(w, ctx, floor, func() {
+					w.Deploy("d2", bounds(1, 3), 1)
+					if d := w.Await("d2", 5*time.Minute); phaseOf(d) != row.want {
+						t.Errorf("got %v, want %v", d.GetStatus(), row.want)
+					}
+				})
+				if got := serving(w.View()); got != row.ends {
+					t.Errorf("%d replicas serve in the end, want %d", got, row.ends)
+				}
+				if got := w.View().Wanted(keyID, "local"); got.GetCount() != 8 || got.GetWriter() != "test" {
+					t.Errorf("the pin has become %v", got)
+				}
+			})
+		})
+	}
+}
+
+// An undo brings back what was, not what the failed revision would have asked for,
+// which may not fit.
+func TestDeployment_UndoDoesNotRaiseTheOldRevision(t *testing.T) {
+	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: failing("d2", true)}, func(w *World, _ context.Context) {
+		deploy := func(id string, spec *runwayv1.RevisionSpec) *runwayv1.Deployment {
+			w.must(&runwayv1.Deploy{Deployment: id, Workload: Key, Spec: spec, CreatedBy: "test",
+				Wanted: []*runwayv1.Wanted{{Workload: Key, Region: "local", Count: spec.GetScale().GetMin(), Writer: state.WriterManifest}}})
+			return w.Await(id, time.Minute)
+		}
+		old := bounds(2, 10)
+		old.Resources.MemoryBytes = 3 << 30 // two fit, three do not
+		deploy("d1", old)
+		if d := deploy("d2", bounds(8, 10)); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK {
+			t.Errorf("got %v, want rolled back", d.GetStatus())
+		}
+		if got := serving(w.View()); got != 2 {
+			t.Errorf("%d replicas serve, want 2", got)
+		}
+	})
+}
+
+// bounds is a small service with bounds of its own.
+func bounds(least, most uint32) *runwayv1.RevisionSpec {
+	spec := Spec(64 * mebibyte)
+	spec.Scale = &runwayv1.ScalePolicy{Min: least, Max: most}
+	return spec
+}
+
+// failing makes every replica of a deployment fail after a second.
+func failing(deployment string, fails bool) func(*runwayv1.Replica, *rand.Rand) Behaviour {
+	return func(r *runwayv1.Replica, _ *rand.Rand) Behaviour {
+		b := Behaviour{Start: time.Second}
+		if fails && r.GetDeployment() == deployment {
+			b.Cause = &runwayv1.Cause{Code: string(code.PortNeverBound)}
+		}
+		return b
+	}
 }

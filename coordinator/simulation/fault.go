@@ -133,7 +133,7 @@ func (w *World) Converged() string {
 	need := 0
 	workload := view.Workload(keyID)
 	if workload.GetServingRevision() != 0 {
-		need = int(view.Wanted(keyID, "local").GetCount())
+		need = wanted(view, workload.GetServingRevision())
 	}
 	meant := 0
 	for _, r := range view.ReplicasOf(keyID) {

@@ -2,6 +2,10 @@ package state
 
 import runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 
+// WriterManifest marks a wanted count that nobody chose: each revision has its own
+// minimum.
+const WriterManifest = "manifest"
+
 var wantedTable = table[*runwayv1.Wanted]{
 	name: TableWanted,
 	key:  func(w *runwayv1.Wanted) string { return wantedKey(IDOf(w.GetWorkload()), w.GetRegion()) },
@@ -20,6 +24,24 @@ func (v *View) Wanted(id WorkloadID, region string) *runwayv1.Wanted {
 // WantedOf returns the wanted counts of a workload, by region.
 func (v *View) WantedOf(id WorkloadID) []*runwayv1.Wanted {
 	return wantedTable.where(v, byWorkload, string(id))
+}
+
+// Size returns how many replicas of a revision a wanted count means: a count that
+// somebody chose, as far as the revision's bounds allow, else the revision's minimum.
+// The count is the user's and outlives revisions; bounds are a revision's.
+func Size(w *runwayv1.Wanted, spec *runwayv1.RevisionSpec) int {
+	if spec == nil {
+		return int(w.GetCount())
+	}
+	policy := spec.GetScale()
+	if w.GetWriter() == WriterManifest {
+		return int(policy.GetMin())
+	}
+	count := max(w.GetCount(), policy.GetMin())
+	if most := policy.GetMax(); most != 0 {
+		count = min(count, most)
+	}
+	return int(count)
 }
 
 // PutWanted writes a wanted count.
