@@ -41,7 +41,7 @@ func (c *cause) proto() *runwayv1.Cause {
 	}
 	sent := &runwayv1.Cause{Code: string(c.Code), Summary: printable(c.Summary, summaryBytes), Fix: c.Code.Fix()}
 	for _, line := range c.Evidence {
-		sent.Evidence = append(sent.Evidence, printable(line, evidenceBytes+probe.AnswerBytes))
+		sent.Evidence = append(sent.Evidence, printable(line, answerEvidence))
 	}
 	return sent
 }
@@ -108,7 +108,7 @@ func probeCause(last probe.Result) *cause {
 	if last.Err != "" {
 		answer = last.Err
 	}
-	return newCause(c, "%s: %s", last.Asked, answer).with(last.String())
+	return newCause(c, "%s: %s", last.Asked, answer).with(last.Lines()...)
 }
 
 func logEvidence(lines []logs.Line) []string {
@@ -123,6 +123,8 @@ const (
 	// summaryBytes bounds a summary, and evidenceBytes a line of a replica's own: both are replicated with the state.
 	summaryBytes  = 1024
 	evidenceBytes = 256
+	// answerEvidence is the longest line of evidence: the answer to a probe in which every byte had to be escaped.
+	answerEvidence = 2*probe.AnswerBytes + len(`answer: ""`)
 )
 
 // printable bounds a text and makes it valid UTF-8, which the session's messages must be.

@@ -17,8 +17,9 @@ const (
 	// perCore actions run at once on each core: enough to hide the waits of one, few enough that the first replica of many is
 	// not as late as the last.
 	perCore = 4
-	// defaultPulls at once: registries limit connections, and disks do not unpack faster in parallel.
-	defaultPulls = 3
+	// defaultPulls at once, of which one space has at most a third: registries limit connections, and disks do not unpack faster
+	// in parallel.
+	defaultPulls = 6
 )
 
 // Config says who this node is and what it offers.

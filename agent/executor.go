@@ -29,9 +29,10 @@ var (
 // order is an action with all it needs, copied from the replica: the executor works beside the worker.
 type order struct {
 	action
-	// replica is empty for doPull, which is done once for all replicas of an image.
+	// replica is empty for doPull, which is done once for all replicas of an image; space is that of the first.
 	replica string
 	image   string
+	space   string
 	want    *runwayv1.Assignment
 	place   *network.Attachment
 	attempt int
@@ -49,30 +50,30 @@ type result struct {
 	log     []string
 }
 
-// executor carries out orders, so many at a time. Pulls have a bound of their own, for they wait for a registry.
+// executor carries out orders, so many at a time. Pulls wait for a registry and so have slots of their own.
 type executor struct {
 	config Config
 	deps   Deps
 	slots  chan struct{}
-	pulls  chan struct{}
+	pulls  *pulls
 }
 
 func newExecutor(config Config, deps Deps) *executor {
-	return &executor{config: config, deps: deps, slots: make(chan struct{}, config.Parallel), pulls: make(chan struct{}, config.Pulls)}
+	return &executor{config: config, deps: deps, slots: make(chan struct{}, config.Parallel), pulls: newPulls(config.Pulls)}
 }
 
 // carryOut does one action. It returns within the action's bound, or when ctx ends.
 func (e *executor) carryOut(ctx context.Context, o order) result {
 	out := result{order: o}
-	slots, bound := e.slots, stepTimeout
 	if o.do == doPull {
-		slots, bound = e.pulls, startBudget
+		e.pull(ctx, &out)
+		return out
 	}
-	ctx, cancel := context.WithTimeout(ctx, bound)
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
+	case e.slots <- struct{}{}:
+		defer func() { <-e.slots }()
 	case <-ctx.Done():
 		out.err = ctx.Err()
 		return out
@@ -85,9 +86,6 @@ func (e *executor) carryOut(ctx context.Context, o order) result {
 
 func (e *executor) perform(ctx context.Context, out *result) error {
 	switch out.do {
-	case doPull:
-		_, err := e.deps.Runtime.Pull(ctx, runtime.PullRequest{Ref: out.image, PlainHTTP: e.config.plainHTTP(out.image)})
-		return err
 	case doAttach:
 		return e.attach(ctx, out)
 	case doCreate:
@@ -150,15 +148,12 @@ func (e *executor) create(ctx context.Context, out *result) error {
 }
 
 func (e *executor) inspect(out *result) error {
-	listening, err := e.deps.Listening(out.pid)
-	if err != nil {
-		return fmt.Errorf("inspect replica %q: %w", out.replica, err)
-	}
+	listening, unread := e.deps.Listening(out.pid)
 	lines, err := e.deps.Logs.Tail(string(out.container), logTail)
 	if err != nil {
 		return err
 	}
-	out.sockets = &sockets{at: time.Now(), listening: listening, log: logEvidence(lines)}
+	out.sockets = &sockets{at: time.Now(), listening: listening, err: unread, log: logEvidence(lines)}
 	return nil
 }
 

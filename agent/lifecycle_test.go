@@ -47,7 +47,7 @@ func TestLifeCycle_FromAssignmentToNothing(t *testing.T) {
 // steps are the calls of the runtime that change something.
 func (r *rig) steps() []string {
 	return slices.DeleteFunc(r.runtime.Calls(), func(call string) bool {
-		return strings.HasPrefix(call, "list") || strings.HasPrefix(call, "watch") || strings.HasPrefix(call, "stats")
+		return strings.HasPrefix(call, "list") || strings.HasPrefix(call, "present") || strings.HasPrefix(call, "watch") || strings.HasPrefix(call, "stats")
 	})
 }
 

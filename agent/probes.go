@@ -36,7 +36,9 @@ func readinessSpec(spec *runwayv1.RevisionSpec) probe.Spec {
 // livenessSpec reports false when a failing replica is not to be restarted.
 func livenessSpec(spec *runwayv1.RevisionSpec) (probe.Spec, bool) {
 	p := spec.GetLivenessProbe()
-	return probeSpec(p, spec.GetProtocol()), p != nil
+	s := probeSpec(p, spec.GetProtocol())
+	s.Steady = true
+	return s, p != nil
 }
 
 func probeSpec(p *runwayv1.Probe, protocol runwayv1.Protocol) probe.Spec {
@@ -75,47 +77,56 @@ func probeKind(kind runwayv1.ProbeKind) probe.Kind {
 type probing struct {
 	attempt int
 	target  netip.AddrPort
+	ctx     context.Context //nolint:containedctx // of the probes, of which one begins later
 	cancel  context.CancelFunc
+	// alive is true once the liveness probe runs.
+	alive bool
 }
 
 // probeUpdate is a verdict on its way from a probe to the worker.
 type probeUpdate struct {
 	replica  string
-	attempt  int
+	run      *probing
 	liveness bool
 	verdict  probe.Verdict
 }
 
-// superviseProbes makes the probes of a replica run exactly while its process does.
+// superviseProbes makes the probes of a replica run exactly while its process does. The liveness probe begins once the attempt
+// was ready: until then the startup probe judges.
 func (w *worker) superviseProbes(ctx context.Context, r *replica) {
 	now := w.probes[r.id]
 	wanted := r.running() && r.port() != 0 && r.seen.place != nil && r.past.Condemned == nil && r.past.Failure == nil
-	if now != nil && (!wanted || now.attempt != r.past.Attempt) {
+	if now != nil && (!wanted || now.attempt != r.past.Attempt || now.target != r.target()) {
 		now.cancel()
 		delete(w.probes, r.id)
 		now = nil
 	}
-	if wanted && now == nil {
-		w.probes[r.id] = w.startProbes(ctx, r)
+	if !wanted {
+		return
+	}
+	if now == nil {
+		now = w.startProbes(ctx, r)
+		w.probes[r.id] = now
+	}
+	if spec, declared := livenessSpec(r.spec()); declared && !now.alive && !r.past.ReadyAt.IsZero() {
+		now.alive = true
+		w.startProbe(r, now, spec, probe.Verdict{}, true)
 	}
 }
 
 func (w *worker) startProbes(ctx context.Context, r *replica) *probing {
-	ctx, cancel := context.WithCancel(ctx)
-	run := &probing{attempt: r.past.Attempt, target: netip.AddrPortFrom(r.seen.place.IP, r.port()), cancel: cancel}
+	run := &probing{attempt: r.past.Attempt, target: r.target()}
+	run.ctx, run.cancel = context.WithCancel(ctx)
 	seed := probe.Verdict{Ready: !r.past.ReadySince.IsZero()}
-	r.seen.readiness = seed
-	w.startProbe(ctx, r, run, readinessSpec(r.spec()), seed, false)
-	if spec, declared := livenessSpec(r.spec()); declared {
-		w.startProbe(ctx, r, run, spec, probe.Verdict{}, true)
-	}
+	r.seen.readiness, r.seen.liveness = seed, probe.Verdict{}
+	w.startProbe(r, run, readinessSpec(r.spec()), seed, false)
 	return run
 }
 
-func (w *worker) startProbe(ctx context.Context, r *replica, run *probing, spec probe.Spec, seed probe.Verdict, liveness bool) {
-	update := probeUpdate{replica: r.id, attempt: run.attempt, liveness: liveness}
+func (w *worker) startProbe(r *replica, run *probing, spec probe.Spec, seed probe.Verdict, liveness bool) {
+	update := probeUpdate{replica: r.id, run: run, liveness: liveness}
 	w.running.Go(func() {
-		w.deps.Prober.Run(ctx, spec, run.target.String(), seed, func(v probe.Verdict) {
+		w.deps.Prober.Run(run.ctx, spec, run.target.String(), seed, func(v probe.Verdict) {
 			w.deps.Metrics.probed(spec.Kind, v.Last)
 			report := update
 			report.verdict = v
@@ -124,25 +135,25 @@ func (w *worker) startProbe(ctx context.Context, r *replica, run *probing, spec 
 	})
 }
 
-// absorbProbe takes note of a verdict on the present attempt. A liveness probe counts only once the replica was ready: until
-// then the startup probe judges.
-func (r *replica) absorbProbe(u probeUpdate) {
-	if u.attempt != r.past.Attempt || !r.running() {
+// absorbProbe takes note of a verdict, unless its probe was ended meanwhile.
+func (w *worker) absorbProbe(u probeUpdate) {
+	r := w.replicas[u.replica]
+	if r == nil || w.probes[u.replica] != u.run || !r.running() {
 		return
 	}
 	if u.liveness {
-		if !r.past.ReadyAt.IsZero() {
-			r.seen.liveness = u.verdict
-		}
+		r.seen.liveness = u.verdict
 		return
 	}
 	r.seen.readiness = u.verdict
 	switch {
 	case u.verdict.Last.Passed:
 		r.seen.complaint = nil
-	case u.verdict.Failing && r.seen.complaint == nil:
-		r.seen.complaint = probeCause(u.verdict.Last)
+	case u.verdict.Failing && (r.seen.complaint == nil || isNews(*r.seen.complaint, u.verdict.Last)):
+		r.seen.complaint = &u.verdict.Last
 	}
 }
 
-func (o *observed) forgetProbes() { o.readiness, o.liveness = probe.Verdict{}, probe.Verdict{} }
+func (o *observed) forgetProbes() {
+	o.readiness, o.liveness, o.complaint = probe.Verdict{}, probe.Verdict{}, nil
+}

@@ -25,8 +25,8 @@ type replica struct {
 
 // observed is what the machine has of a replica.
 type observed struct {
-	// image is true once the image was pulled in this life of the agent.
-	image bool
+	// image is true once the image was pulled in this life of the agent; until then queued says that its pull waits for others.
+	image, queued bool
 	// place is nil unless the replica has a network namespace. address is true when an address is reserved for it.
 	place   *network.Attachment
 	address bool
@@ -36,10 +36,10 @@ type observed struct {
 	// container is the one of the present attempt, others are those of earlier ones.
 	container *runtime.Container
 	others    []runtime.ContainerID
-	// readiness and liveness are the verdicts of the probes on the present attempt. complaint is the first answer of the
-	// present row of failures.
+	// readiness and liveness are the newest verdicts of the probes on the present attempt. complaint is the answer that is shown
+	// while the replica fails its probe; it is not replaced by each one that reads differently.
 	readiness, liveness probe.Verdict
-	complaint           *cause
+	complaint           *probe.Result
 	sockets             *sockets
 }
 

@@ -15,17 +15,26 @@ func (r *replica) judgeBudget(now time.Time) (action, bool) {
 	if r.past.WasReady || r.ready(now) || now.Before(r.past.FirstSeen.Add(startBudget)) {
 		return action{}, false
 	}
-	return action{do: doFail, cause: r.bestCause()}, true
+	if r.running() && !r.seen.sockets.fresh(now) {
+		return action{do: doInspect, container: r.seen.container.ID}, true
+	}
+	return action{do: doFail, cause: r.bestCause().with(r.seen.sockets.evidence()...)}, true
 }
 
 func (r *replica) bestCause() *cause {
-	if r.seen.readiness.Ready {
+	switch {
+	case r.seen.readiness.Ready:
 		return newCause(code.NetworkFailed, "node port %d could not be published within %s", r.nodePort(), startBudget)
-	}
-	for _, known := range []*cause{r.past.Trouble, r.seen.complaint, r.past.LastCause} {
-		if known != nil {
-			return known
-		}
+	case r.past.Trouble != nil:
+		return r.past.Trouble
+	case r.seen.complaint != nil:
+		return probeCause(r.seen.readiness.Last)
+	case r.past.LastCause != nil:
+		return r.past.LastCause
+	case !r.seen.image && r.seen.queued:
+		return newCause(code.ImageSlow, "the image waited %s for its turn behind other pulls of this node", startBudget)
+	case !r.seen.image:
+		return newCause(code.ImageSlow, "the image was not pulled within %s", startBudget)
 	}
 	return newCause(code.ProbeTimeout, "not ready within %s", startBudget)
 }

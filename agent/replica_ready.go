@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/runway-platform/runway/agent/probe"
@@ -16,13 +17,46 @@ const (
 	workerSettle = time.Second
 	// evidenceAge is how old a look at the sockets may be to judge by.
 	evidenceAge = time.Second
+	// shownSockets is how many sockets are named in a cause.
+	shownSockets = 16
 )
 
-// sockets is what the replica's namespace listened on at one moment, with the end of its log.
+// sockets is what the replica's namespace listened on at one moment, with the end of its log. err says why the sockets could
+// not be read.
 type sockets struct {
 	at        time.Time
 	listening []netip.AddrPort
+	err       error
 	log       []string
+}
+
+// fresh reports whether there is a look that is new enough to judge by.
+func (s *sockets) fresh(now time.Time) bool { return s != nil && now.Sub(s.at) <= evidenceAge }
+
+// text names the sockets, at most shownSockets of them.
+func (s *sockets) text() string {
+	switch {
+	case s.err != nil:
+		return s.err.Error()
+	case len(s.listening) == 0:
+		return "nothing"
+	}
+	var names []string
+	for _, address := range s.listening[:min(len(s.listening), shownSockets)] {
+		names = append(names, address.String())
+	}
+	if more := len(s.listening) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// evidence is nothing when there was no look.
+func (s *sockets) evidence() []string {
+	if s == nil {
+		return nil
+	}
+	return append([]string{"sockets: " + s.text()}, s.log...)
 }
 
 // ready is true while requests may be sent to the replica: it runs, its node port leads to it, and it passes its probe.
@@ -54,7 +88,7 @@ func (r *replica) proveReady(now time.Time) (action, bool) {
 	if now.Before(deadline) {
 		return waitUntil(deadline), true
 	}
-	if r.seen.sockets == nil || now.Sub(r.seen.sockets.at) > evidenceAge {
+	if !r.seen.sockets.fresh(now) {
 		return action{do: doInspect, container: r.seen.container.ID}, true
 	}
 	return r.judgeStart(now)
@@ -64,10 +98,11 @@ func (r *replica) proveReady(now time.Time) (action, bool) {
 // the start budget ends that.
 func (r *replica) judgeStart(now time.Time) (action, bool) {
 	switch {
+	case r.seen.sockets.err != nil: // looked at again until it can be read, or the process has ended
 	case !probe.Reachable(r.seen.sockets.listening, r.port()):
 		return r.giveUp(r.unboundCause()), true
 	case r.spec().GetStartupProbe().GetDeclared() && r.seen.complaint != nil:
-		return r.giveUp(r.seen.complaint.with(r.seen.sockets.log...)), true
+		return r.giveUp(probeCause(r.seen.readiness.Last).with(r.seen.sockets.evidence()...)), true
 	}
 	return waitUntil(now.Add(evidenceAge)), true
 }
@@ -91,16 +126,11 @@ func (r *replica) probeBudget() time.Duration {
 }
 
 func (r *replica) unboundCause() *cause {
-	found := "nothing"
-	for i, address := range r.seen.sockets.listening {
-		if i == 0 {
-			found = address.String()
-			continue
-		}
-		found = fmt.Sprintf("%s, %s", found, address)
+	why := newCause(code.PortNeverBound, "port %d was not listened on within %s; listening: %s", r.port(), r.probeBudget(), r.seen.sockets.text())
+	if last := r.seen.readiness.Last; last.Asked != "" {
+		why = why.with(last.Lines()...)
 	}
-	why := newCause(code.PortNeverBound, "port %d was not listened on within %s; listening: %s", r.port(), r.probeBudget(), found)
-	return why.with("sockets: " + found).with(r.seen.sockets.log...)
+	return why.with(r.seen.sockets.evidence()...)
 }
 
 // keepAlive ends an attempt that its liveness probe finds dead, and looks again when an attempt has been well for long.

@@ -3,6 +3,7 @@ package agent
 import (
 	"time"
 
+	"github.com/runway-platform/runway/agent/probe"
 	"github.com/runway-platform/runway/agent/runtime"
 	"github.com/runway-platform/runway/proto/code"
 )
@@ -37,7 +38,7 @@ func (r *replica) restart(now time.Time) (action, bool) {
 // recordEnding remembers how the present attempt ended and begins the next one. c is nil when the container had vanished.
 func (r *replica) recordEnding(c *runtime.Container, evidence []string, now time.Time, jitter func(time.Duration) time.Duration) {
 	h := &r.past
-	why := endingCause(c, h.Condemned).with(evidence...)
+	why := endingCause(c, h.Condemned).with(r.lastAnswer()...).with(evidence...)
 	h.ExitCode, h.OOM = 0, false
 	if c != nil {
 		h.ExitCode, h.OOM = c.ExitCode, c.OOM.Killed
@@ -55,7 +56,7 @@ func (r *replica) recordEnding(c *runtime.Container, evidence []string, now time
 	}
 	h.NotBefore = now.Add(jitter(backOff(h.Crashes, firstBackOff, lastBackOff)))
 	h.begin()
-	r.seen.container, r.seen.sockets, r.seen.complaint = nil, nil, nil
+	r.seen.container, r.seen.sockets = nil, nil
 	r.seen.forgetProbes()
 }
 
@@ -71,6 +72,20 @@ func endingCause(c *runtime.Container, condemned *cause) *cause {
 		return newCause(code.ContainerFailed, "the runtime lost the container")
 	}
 	return newCause(code.CrashLoop, "exited with code %d after %s", c.ExitCode, lifetime(c))
+}
+
+// lastAnswer is what the attempt last said when it was asked whether it is well. A refused connection explains nothing: it may
+// be the end itself that was met.
+func (r *replica) lastAnswer() []string {
+	if r.past.Condemned != nil {
+		return nil // the cause has it
+	}
+	for _, last := range []*probe.Result{&r.seen.readiness.Last, r.seen.complaint} {
+		if last != nil && last.Status != "" && !last.Passed {
+			return last.Lines()
+		}
+	}
+	return nil
 }
 
 func lifetime(c *runtime.Container) time.Duration {

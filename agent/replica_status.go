@@ -61,7 +61,7 @@ func (r *replica) reportedCause(now time.Time) *cause {
 	case r.past.Condemned != nil:
 		return r.past.Condemned
 	case r.seen.complaint != nil:
-		return r.seen.complaint
+		return probeCause(*r.seen.complaint)
 	case r.past.Crashes >= loopAfter && r.past.LastCause != nil:
 		return r.past.LastCause.inLoop(r.past.Crashes)
 	}

@@ -357,8 +357,8 @@ func TestStart_ImageRemovedMeanwhileIsPulledAgain(t *testing.T) {
 		r.runtime.FailNext(runtimetest.StepCreate, runtime.ErrImageNotFound)
 		r.assign(assignment("a", 20001))
 		r.untilReady("a")
-		if pulls := r.calls("pull"); pulls != 2 {
-			t.Errorf("%d pulls, want 2", pulls)
+		if pulls := r.calls("present"); pulls != 2 {
+			t.Errorf("looked for the image %d times, want again after it was found missing", pulls)
 		}
 	})
 }

@@ -52,6 +52,8 @@ type rig struct {
 	mu        sync.Mutex
 	sick      map[string]bool
 	ingresses map[string]bool
+	// answer is what a listening replica says to a request for a path; nil means 200 and "ok".
+	answer func(replica, path string) (int, string)
 }
 
 // onRig runs a test on a fresh rig in a bubble; the agent is started and has no assignments yet.
@@ -74,7 +76,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) config() Config {
 	return Config{
-		Name: "n1", DataDir: r.dir, Address: "192.0.2.1", Region: "local", PortFirst: 20000, PortLast: 29999, Parallel: 8, Pulls: 2,
+		Name: "n1", DataDir: r.dir, Address: "192.0.2.1", Region: "local", PortFirst: 20000, PortLast: 29999, Parallel: 8, Pulls: 3,
 	}
 }
 
@@ -142,7 +144,7 @@ func (r *rig) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	}
 	for _, place := range places {
 		if address == netip.AddrPortFrom(place.IP, containerPort).String() && r.listens(place.ReplicaID) {
-			return answering(200), nil
+			return r.answering(place.ReplicaID), nil
 		}
 	}
 	return nil, errors.New("connection refused")
@@ -198,15 +200,37 @@ func (r *rig) isSick(replica string) bool {
 }
 
 // answering is a connection to a process that gives one HTTP answer.
-func answering(status int) net.Conn {
+func (r *rig) answering(replica string) net.Conn {
 	near, far := net.Pipe()
 	go func() {
 		defer far.Close()
-		if _, err := far.Read(make([]byte, 4096)); err == nil {
-			_, _ = fmt.Fprintf(far, "HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nok", status)
+		request := make([]byte, 4096)
+		n, err := far.Read(request)
+		if err != nil {
+			return
 		}
+		_, path, _ := strings.Cut(string(request[:n]), " ")
+		path, _, _ = strings.Cut(path, " ")
+		status, body := r.says(replica, path)
+		_, _ = fmt.Fprintf(far, "HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 	}()
 	return near
+}
+
+func (r *rig) says(replica, path string) (int, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.answer == nil {
+		return 200, "ok"
+	}
+	return r.answer(replica, path)
+}
+
+// answers makes every replica answer by this from now on.
+func (r *rig) answers(by func(replica, path string) (int, string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = by
 }
 
 // status is what was last reported of a replica.

@@ -157,6 +157,7 @@ func (w *worker) decide(r *replica, a action) bool {
 
 func (w *worker) fail(r *replica, why *cause) {
 	r.past.Failure = why
+	w.cancelPulls()
 	w.deps.Metrics.failed(why.Code)
 	w.log.Warn("replica failed", "replica_id", r.id, "code", why.Code, "reason", why.Summary)
 }
@@ -164,7 +165,7 @@ func (w *worker) fail(r *replica, why *cause) {
 // dispatch starts an action, unless one of this replica, or the pull of its image, is under way.
 func (w *worker) dispatch(ctx context.Context, r *replica, a action) {
 	if a.do == doPull {
-		w.dispatchPull(ctx, r.spec().GetImage().GetResolved())
+		w.dispatchPull(ctx, r)
 		return
 	}
 	if _, busy := w.busy[r.id]; busy {
@@ -179,13 +180,15 @@ func (w *worker) dispatch(ctx context.Context, r *replica, a action) {
 }
 
 // dispatchPull pulls an image once for all the replicas that wait for it.
-func (w *worker) dispatchPull(ctx context.Context, image string) {
+func (w *worker) dispatchPull(ctx context.Context, r *replica) {
+	image := r.spec().GetImage().GetResolved()
 	if w.pulling[image] != nil {
+		r.seen.queued = w.exec.pulls.queued(image)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w.pulling[image] = cancel
-	o := order{action: action{do: doPull}, image: image}
+	o := order{action: action{do: doPull}, image: image, space: r.want.GetWorkload().GetSpace()}
 	w.running.Go(func() { w.inbox.putResult(w.exec.carryOut(ctx, o)) })
 }
 

@@ -24,9 +24,7 @@ func (w *worker) absorb(m mail, now time.Time) {
 		w.absorbResult(r, now)
 	}
 	for _, u := range m.probes {
-		if r := w.replicas[u.replica]; r != nil {
-			r.absorbProbe(u)
-		}
+		w.absorbProbe(u)
 	}
 	for _, n := range m.node {
 		w.absorbNode(n, now)

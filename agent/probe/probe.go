@@ -45,6 +45,9 @@ type Spec struct {
 	Timeout time.Duration
 	// Period is the time between questions once the replica is ready.
 	Period time.Duration
+	// Steady asks once each period from the first question on: FailureThreshold is then a length of time. Without it a replica
+	// that is not ready yet is asked at the pace of its start.
+	Steady bool
 	// FailureThreshold is how many failures in a row make a ready replica unready, or a live one failing.
 	FailureThreshold int
 }
@@ -66,17 +69,22 @@ type Result struct {
 	TimedOut bool
 }
 
-// String returns the transcript as one line of evidence.
-func (r Result) String() string {
-	line := fmt.Sprintf("%s %s", r.At.UTC().Format(time.RFC3339Nano), r.Asked)
+// Lines returns the transcript as evidence: the question with what came of it, then the answer, if there was one.
+func (r Result) Lines() []string {
+	outcome := r.Status
 	if r.Err != "" {
-		return fmt.Sprintf("%s: %s (%s)", line, r.Err, r.Took.Round(time.Microsecond))
+		outcome = r.Err
 	}
-	line = fmt.Sprintf("%s: %s (%s)", line, r.Status, r.Took.Round(time.Microsecond))
+	lines := []string{fmt.Sprintf("%s %s: %s (%s)", r.At.UTC().Format(time.RFC3339Nano), r.Asked, outcome, r.Took.Round(time.Microsecond))}
 	if r.Answer != "" {
-		line += " " + strconv.Quote(r.Answer)
+		lines = append(lines, "answer: "+strconv.Quote(r.Answer))
 	}
-	return line
+	return lines
+}
+
+// Same reports whether two answers tell the same, whenever they were given.
+func (r Result) Same(o Result) bool {
+	return r.Passed == o.Passed && r.Status == o.Status && r.Answer == o.Answer && r.Err == o.Err
 }
 
 // Dialer opens a connection to a replica.

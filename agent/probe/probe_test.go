@@ -84,7 +84,7 @@ func TestOnce_BoundsTheAnswer(t *testing.T) {
 	if len(got.Answer) > AnswerBytes || strings.ContainsRune(got.Answer, 0x1b) || !strings.HasPrefix(got.Answer, "bad .[2J.") {
 		t.Errorf("got %d bytes %.20q, want at most %d printable ones", len(got.Answer), got.Answer, AnswerBytes)
 	}
-	if line := got.String(); !strings.Contains(line, "GET http://"+address+"/healthz: 503 Service Unavailable") {
+	if line := got.Lines()[0]; !strings.Contains(line, "GET http://"+address+"/healthz: 503 Service Unavailable") {
 		t.Errorf("transcript %q names neither question nor status", line)
 	}
 }

@@ -55,7 +55,7 @@ func (t *tracker) add(r Result) Verdict {
 // delay returns the time until the next question, asking for elapsed already.
 func (t *tracker) delay(elapsed time.Duration) time.Duration {
 	switch {
-	case t.verdict.Ready:
+	case t.verdict.Ready, t.spec.Steady:
 		return t.spec.Period
 	case t.successes > 0:
 		return confirmDelay

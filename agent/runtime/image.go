@@ -8,6 +8,8 @@ type PullRequest struct {
 	Credentials *Credentials
 	// PlainHTTP permits a registry without TLS. Registries on the loopback address need no permission.
 	PlainHTTP bool
+	// LocalOnly asks no registry: an image that is not on the node is ErrImageNotFound.
+	LocalOnly bool
 }
 
 // Credentials are sent to the registry of the reference and to no other host.

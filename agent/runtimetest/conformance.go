@@ -243,6 +243,8 @@ func (s *suite) absent() {
 	spec := s.blank(id)
 	spec.Image = s.Image(s.T, Missing).Ref
 	s.fails("create of an image that was not pulled", s.runtime.Create(s.Context(), spec), runtime.ErrImageNotFound)
+	_, err := s.runtime.Pull(s.Context(), runtime.PullRequest{Ref: spec.Image, LocalOnly: true})
+	s.fails("local pull of an image that is not there", err, runtime.ErrImageNotFound)
 	cancelled, cancel := context.WithCancel(s.Context())
 	cancel()
 	if _, err := s.runtime.List(cancelled); !errors.Is(err, context.Canceled) {

@@ -52,14 +52,16 @@ type Step string
 
 // The steps.
 const (
-	StepPull   Step = "pull"
-	StepCreate Step = "create"
-	StepStart  Step = "start"
-	StepSignal Step = "signal"
-	StepDelete Step = "delete"
-	StepList   Step = "list"
-	StepWatch  Step = "watch"
-	StepStats  Step = "stats"
+	// StepPresent is a pull that asks no registry.
+	StepPresent Step = "present"
+	StepPull    Step = "pull"
+	StepCreate  Step = "create"
+	StepStart   Step = "start"
+	StepSignal  Step = "signal"
+	StepDelete  Step = "delete"
+	StepList    Step = "list"
+	StepWatch   Step = "watch"
+	StepStats   Step = "stats"
 )
 
 // Fake is a runtime.Runtime in memory. It outlives the agent that uses it, as containers do: a restarted agent under test is
@@ -159,7 +161,11 @@ func (f *Fake) Pull(ctx context.Context, req runtime.PullRequest) (runtime.Image
 func (f *Fake) beginPull(req runtime.PullRequest) (behavior Behavior, present bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.begin(StepPull, req.Ref); err != nil {
+	step := StepPull
+	if req.LocalOnly {
+		step = StepPresent
+	}
+	if err := f.begin(step, req.Ref); err != nil {
 		return Behavior{}, false, err
 	}
 	if _, err := runtime.ParseDigest(req.Ref); err != nil {
@@ -169,7 +175,7 @@ func (f *Fake) beginPull(req runtime.PullRequest) (behavior Behavior, present bo
 		return f.images[req.Ref], true, nil
 	}
 	behavior, found := f.images[req.Ref]
-	if !found {
+	if !found || req.LocalOnly {
 		return Behavior{}, false, runtime.ErrImageNotFound
 	}
 	if behavior.Credentials != nil && (req.Credentials == nil || *req.Credentials != *behavior.Credentials) {

@@ -35,6 +35,7 @@ const (
 	ImageInvalid         Code = "RW-3005"
 	ImageArchiveInvalid  Code = "RW-3006"
 	NoRegistry           Code = "RW-3007"
+	ImageSlow            Code = "RW-3008"
 	UnknownHost          Code = "RW-4001"
 	NoHealthyReplica     Code = "RW-4002"
 	UpstreamRefused      Code = "RW-4003"
@@ -116,6 +117,7 @@ var table = []Entry{
 	{ImageInvalid, "image_invalid", "the image cannot be run", "it has no command, an invalid user or a damaged layer", "rebuild the image; the message names the part"},
 	{ImageArchiveInvalid, "image_archive_invalid", "the archive is not an image", "the file is truncated or of another kind", "write it with `docker save` or `skopeo copy`; docker-archive: and oci-archive: name the kind"},
 	{NoRegistry, "no_registry", "the cluster has no registry for archives", "archives need one to be pushed to", "push the image to your registry and deploy it by reference"},
+	{ImageSlow, "image_slow", "the image was not on the node in time", "it is large, its registry is slow, or other pulls of the node came first", "deploy again: what was pulled is kept; make the image smaller, or its registry faster"},
 	{UnknownHost, "unknown_host", "no service has this host name", "a mistyped name, or the service is not deployed or not public", "compare with `runwayctl status`"},
 	{NoHealthyReplica, "no_healthy_replica", "the service has no ready replica", "all replicas are starting or failing", "see `runwayctl why SERVICE`"},
 	{UpstreamRefused, "upstream_refused", "no replica accepted the connection", "replicas are stopping or crashed", "see `runwayctl ps SERVICE`"},

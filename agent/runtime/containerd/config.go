@@ -20,8 +20,8 @@ const (
 	deleteTimeout = 30 * time.Second
 	// taskTimeout is the part of it after which the shim itself is taken for the cause.
 	taskTimeout = 10 * time.Second
-	// pullTimeout is the progress deadline of a deployment: a pull that takes longer has failed its deployment anyway.
-	pullTimeout = 10 * time.Minute
+	// pullTimeout is the time that a replica has until it must be ready: a pull that takes longer is of no use to it.
+	pullTimeout = 5 * time.Minute
 	// redialTimeout bounds the pause between attempts to reach a restarted containerd.
 	redialTimeout = 2 * time.Second
 )

@@ -40,14 +40,9 @@ func (r *Runtime) pull(ctx context.Context, req runtime.PullRequest) (runtime.Im
 	}
 	ctx, cancel := r.bound(ctx, pullTimeout)
 	defer cancel()
-	release, err := r.pulls.take(ctx, req.Ref) // who comes second finds it present
-	if err != nil {
-		return runtime.Image{}, err
-	}
-	defer release()
 	ensured, err := r.present(ctx, req.Ref)
-	if errdefs.IsNotFound(err) {
-		ensured, err = r.fetch(ctx, req)
+	if errdefs.IsNotFound(err) && !req.LocalOnly {
+		ensured, err = r.obtain(ctx, req)
 	}
 	if err != nil {
 		return runtime.Image{}, err
@@ -57,6 +52,31 @@ func (r *Runtime) pull(ctx context.Context, req runtime.PullRequest) (runtime.Im
 	}
 	config := ensured.ImageConfig
 	return runtime.Image{Ref: req.Ref, Digest: digest.String(), User: config.User, StopSignal: config.StopSignal}, nil
+}
+
+// obtain fetches an image, unless somebody else just did: who comes second finds it present.
+func (r *Runtime) obtain(ctx context.Context, req runtime.PullRequest) (*imgutil.EnsuredImage, error) {
+	release, err := r.pulls.take(ctx, req.Ref)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	ensured, err := r.present(ctx, req.Ref)
+	if errdefs.IsNotFound(err) {
+		ensured, err = r.fetch(ctx, req)
+	}
+	if err != nil && ctx.Err() == nil && !r.serves(ctx) {
+		return nil, fmt.Errorf("%w: %w", runtime.ErrUnavailable, err) // not the registry's fault
+	}
+	return ensured, err
+}
+
+// serves asks containerd whether it is there.
+func (r *Runtime) serves(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, redialTimeout)
+	defer cancel()
+	serving, err := r.client.IsServing(ctx)
+	return err == nil && serving
 }
 
 // present returns the image if the node has it, unpacked.
