@@ -39,6 +39,7 @@ type Coordinator struct {
 	keys         *keys
 	authorityPEM []byte
 	opened       atomic.Pointer[identity.Authority]
+	expiries     *identity.Metrics
 
 	store     *state.Store
 	presence  *presence.Presence
@@ -93,6 +94,11 @@ func (c *Coordinator) open() error {
 
 // compose makes what answers calls and what runs while leading.
 func (c *Coordinator) compose() error {
+	var err error
+	if c.expiries, err = identity.NewMetrics(c.config.Registerer); err != nil {
+		return err
+	}
+	c.keys.observe(c.expiries)
 	c.endpoints = endpoint.New(endpoint.Config{
 		Views: c.store.View, Applier: c.node, Acks: c.presence.Acks, Acked: c.presence.Changed, Log: c.log,
 	})

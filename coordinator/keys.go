@@ -14,6 +14,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/coordinator/port"
+	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -97,31 +98,53 @@ func verifyCoordinator(cluster string) func(tls.ConnectionState) error {
 	}
 }
 
-// renewOwn replaces the own certificate in the second half of its life.
+// renewOwn replaces the own certificate in the second half of its life. After a start
+// the authority is not known until the log is read, and is waited for: a certificate
+// that expired meanwhile keeps everybody out.
 func (c *Coordinator) renewOwn(ctx context.Context) error {
 	ticker := time.NewTicker(renewCheck)
 	defer ticker.Stop()
 	for {
-		leaf := c.keys.own.Load().Leaf
-		half := leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 2)
-		if authority := c.authority(); authority != nil && time.Now().After(half) {
-			if err := c.reissueOwn(authority); err != nil {
-				c.log.Error("own certificate not renewed", "err", err, "expires", leaf.NotAfter)
-			}
+		read := c.store.View().Changed(state.TableCluster)
+		authority := c.authority()
+		if authority != nil {
+			read = nil
+			c.renewWhenDue(authority, time.Now())
 		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-read:
 		case <-ticker.C:
 		}
 	}
 }
 
-func (c *Coordinator) reissueOwn(authority *identity.Authority) error {
-	if err := c.config.issueOwn(authority, c.name.ID, time.Now()); err != nil {
+func (c *Coordinator) renewWhenDue(authority *identity.Authority, now time.Time) {
+	leaf := c.keys.own.Load().Leaf
+	if now.Before(leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 2)) {
+		return
+	}
+	if err := c.reissueOwn(authority, now); err != nil {
+		c.log.Error("own certificate not renewed", "err", err, "expires", leaf.NotAfter)
+	}
+}
+
+func (c *Coordinator) reissueOwn(authority *identity.Authority, now time.Time) error {
+	if err := c.config.issueOwn(authority, c.name.ID, now); err != nil {
 		return err
 	}
-	return c.keys.loadOwn(c.config)
+	if err := c.keys.loadOwn(c.config); err != nil {
+		return err
+	}
+	c.keys.observe(c.expiries)
+	return nil
+}
+
+// observe shows when the certificates expire.
+func (k *keys) observe(metrics *identity.Metrics) {
+	metrics.Observe("authority", k.authority)
+	metrics.Observe("coordinator", k.own.Load().Leaf)
 }
 
 // authority returns the cluster's authority with its key, opened from the state at

@@ -15,8 +15,8 @@ type Metrics struct {
 // NewMetrics registers the metrics of this package.
 func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{expires: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "runway_identity_certificate_expiry_timestamp_seconds",
-		Help: "When a certificate expires, in seconds since 1970.",
+		Name: "runway_coordinator_certificate_expiry_timestamp_seconds",
+		Help: "When a certificate of this coordinator expires, in seconds since 1970.",
 	}, []string{"certificate"})}
 	if err := registerer.Register(m.expires); err != nil {
 		return nil, fmt.Errorf("register identity metrics: %w", err)
