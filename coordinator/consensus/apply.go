@@ -16,8 +16,8 @@ import (
 var (
 	// ErrNotLeader: this member does not lead; nothing was written. Ask Leader.
 	ErrNotLeader = errors.New("this coordinator is not the leader")
-	// ErrUncertain: leadership was lost meanwhile. The command may have been
-	// written or not; look before repeating one that is not idempotent.
+	// ErrUncertain: leadership was lost meanwhile, or this member failed. The command
+	// may have been written or not; look before repeating one that is not idempotent.
 	ErrUncertain = errors.New("leadership was lost; the change may have been written")
 )
 
@@ -49,10 +49,20 @@ func (n *Node) apply(ctx context.Context, payload proto.Message) (command.Result
 	}
 	future := n.raft.Apply(entry, remaining(ctx))
 	if err := wait(ctx, future); err != nil {
-		return command.Result{}, err
+		return command.Result{}, n.uncertain(err)
 	}
 	response := future.Response().(applied)
-	return response.result, response.err
+	return response.result, n.uncertain(response.err)
+}
+
+// uncertain is the error of a command after this member has failed: others may have
+// it. Raft and its cache hide which error is behind theirs, so the member is asked.
+func (n *Node) uncertain(err error) error {
+	var rejection *command.Rejection
+	if err == nil || n.failure.err() == nil || errors.Is(err, ErrNotLeader) || errors.As(err, &rejection) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUncertain, err)
 }
 
 // decide makes the log entry. Kinds that a member of the cluster might not know
@@ -75,7 +85,7 @@ func (n *Node) Barrier(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	if err := wait(ctx, n.raft.Barrier(remaining(ctx))); err != nil {
-		return fmt.Errorf("barrier: %w", err)
+		return fmt.Errorf("barrier: %w", n.uncertain(err))
 	}
 	return nil
 }

@@ -118,8 +118,11 @@ func (n *Node) bootstrap(config Config) error {
 		ID:       raft.ServerID(config.ID),
 		Address:  raft.ServerAddress(config.Address),
 	}}}
-	err := raft.BootstrapCluster(config.raft(n.log), n.storage.Log, n.storage.Stable, n.storage.Snapshots, addressing(config.Address), first)
-	if err != nil {
+	var err error
+	n.inside(func() {
+		err = raft.BootstrapCluster(config.raft(n.log), n.storage.Log, n.storage.Stable, n.storage.Snapshots, addressing(config.Address), first)
+	})
+	if err := errors.Join(err, n.failure.err()); err != nil {
 		return fmt.Errorf("bootstrap %s: %w", n.storage.Name, err)
 	}
 	return nil
@@ -145,21 +148,27 @@ func (n *Node) join(config Config) error {
 	return nil
 }
 
-// newRaft runs raft's constructor in a goroutine of its own, which a write of the
-// term that misses its deadline ends; see stableStore.
 func (n *Node) newRaft(config Config) (member *raft.Raft, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	n.inside(func() {
 		member, err = raft.NewRaft(config.raft(n.log), n.fsm, n.storage.cached(), n.storage.Stable, n.storage.Snapshots, n.transport)
-	}()
-	<-done
+	})
 	return member, err
 }
 
+// inside runs what writes a term in a goroutine of its own, which a write that does
+// not succeed ends; see stableStore.
+func (n *Node) inside(write func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		write()
+	}()
+	<-done
+}
+
 // Failed delivers one error when the member can no longer take part: an entry that
-// it cannot apply, a damaged file, or a disk that missed its deadline, then after
-// the late write has returned. It has given up leadership by then; the process
+// it cannot apply, a damaged file, a disk that is full or broken, or one that missed
+// its deadline, then after the late write has returned. It has given up leadership by then; the process
 // must stop and name the error's code.
 func (n *Node) Failed() <-chan error { return n.failure.delivered }
 

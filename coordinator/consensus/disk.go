@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -91,7 +92,7 @@ func ensureFile(path string) error {
 	}
 	log, err := raftboltdb.New(raftboltdb.Options{Path: aside, BoltOptions: boltOptions(false)})
 	if err != nil {
-		return fmt.Errorf("make log %s: %w", aside, err)
+		return boltFault(aside, err)
 	}
 	if err := errors.Join(log.Sync(), log.Close(), checkFile(aside)); err != nil {
 		return fmt.Errorf("make log %s: %w", aside, err)
@@ -121,6 +122,8 @@ func boltFault(path string, err error) error {
 		return nil
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fault(codeInUse, "%s: %w", path, err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
+		return diskFault(path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("open log %s: %w", path, err)
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/proto/code"
@@ -35,12 +36,30 @@ func fault(c code.Code, format string, args ...any) *Fault {
 	return &Fault{Code: c, Err: fmt.Errorf(format, args...)}
 }
 
+// diskFault gives a failed write the code of its cause: whoever is called for it
+// either makes room or replaces a disk.
+func diskFault(name string, err error) *Fault {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault(code.DiskFull, "write to %s: %w", name, err)
+	}
+	return fault(code.DiskFailed, "write to %s: %w", name, err)
+}
+
 // unreadable gives an error of command.Apply the code it deserves.
 func unreadable(err error) *Fault {
 	if errors.Is(err, command.ErrNewer) {
 		return &Fault{Code: codeUnknown, Err: err}
 	}
 	return &Fault{Code: codeLogCorrupt, Err: err}
+}
+
+// codeIn returns the code of an error, that of a defect when it has none.
+func codeIn(err error) code.Code {
+	var own *Fault
+	if errors.As(err, &own) {
+		return own.Code
+	}
+	return code.Internal
 }
 
 // failure is the one way in which a member gives up. The first error counts.
@@ -76,7 +95,7 @@ func (f *failure) raise(err error) {
 		return
 	}
 	f.first = err
-	f.metrics.failures.Inc()
+	f.metrics.failures.WithLabelValues(string(codeIn(err))).Inc()
 	f.log.Error("this member cannot go on", "err", err)
 	if f.then != nil {
 		f.then()

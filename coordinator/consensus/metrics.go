@@ -21,7 +21,7 @@ type metrics struct {
 	applies  *prometheus.CounterVec
 	apply    prometheus.Histogram
 	logWrite prometheus.Histogram
-	failures prometheus.Counter
+	failures *prometheus.CounterVec
 	leader   prometheus.GaugeFunc
 	index    prometheus.GaugeFunc
 	log      prometheus.GaugeFunc
@@ -44,9 +44,9 @@ func newMetrics(registerer prometheus.Registerer, store *state.Store) *metrics {
 		logWrite: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "runway_coordinator_log_store_write_seconds", Help: "Time to write to the Raft log, with fsync.", Buckets: writeBuckets,
 		}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "runway_coordinator_fsm_errors_total", Help: "Errors after which this member gave up.",
-		}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "runway_coordinator_member_failures_total", Help: "Errors after which this member gave up: an unreadable log, or a disk that is slow, full or broken.",
+		}, []string{"code"}),
 	}
 	m.leader = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "runway_coordinator_raft_leader", Help: "1 while this member leads.",

@@ -17,8 +17,8 @@ type stableStore struct {
 }
 
 // Set implements raft.StableStore. Raft panics when it cannot write its term, so
-// after a missed deadline the calling goroutine of raft ends here instead, with
-// its deferred calls; the member has failed and is being shut down.
+// the calling goroutine of raft ends here instead, with its deferred calls; the
+// member has failed and is being shut down.
 func (s *stableStore) Set(key, value []byte) error {
 	err := s.writes.do(func() error { return s.inner.Set(key, sealValue(key, value)) })
 	if errors.Is(err, errPoisoned) {

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -11,12 +12,12 @@ import (
 // disks take milliseconds, overloaded ones hundreds.
 const writeDeadline = 2 * time.Second
 
-// errPoisoned: a write missed its deadline, and no later one is tried.
+// errPoisoned: a write missed its deadline or failed, and no later one is tried.
 var errPoisoned = errors.New("the log is closed to writes")
 
 // writer lets one write through at a time and waits for it no longer than the
-// deadline. After one miss everything fails at once: whether the late write
-// happened is unknown, and only a new start can tell.
+// deadline. After one miss or one failure everything fails at once: whether the
+// write happened is unknown, and only a new start can tell.
 type writer struct {
 	name    string
 	failure *failure
@@ -24,7 +25,7 @@ type writer struct {
 
 	mu       sync.Mutex
 	poisoned bool
-	// late is closed when the write that missed its deadline returns.
+	// late is closed when the write that missed its deadline or failed has returned.
 	late chan struct{}
 }
 
@@ -48,11 +49,24 @@ func (w *writer) do(write func() error) error {
 	select {
 	case err := <-done:
 		w.metrics.logWrite.Observe(time.Since(begin).Seconds())
-		return err
+		return w.outcome(err)
 	case <-deadline.C:
 		w.poison(done)
 		return errPoisoned
 	}
+}
+
+// outcome makes the member step down and the process stop after a failed write. Raft
+// would go on, and panic when it cannot write its next term.
+func (w *writer) outcome(err error) error {
+	if err == nil {
+		return nil
+	}
+	w.poisoned = true
+	close(w.late)
+	w.failure.raise(diskFault(w.name, err))
+	w.failure.deliver()
+	return fmt.Errorf("%w: %w", errPoisoned, err)
 }
 
 // poison makes the member step down now, and the process stop when the disk

@@ -2,7 +2,10 @@ package consensus
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,8 +18,12 @@ import (
 // hangingLog is a log whose writes hang from a moment on until they are let go.
 type hangingLog struct {
 	*raft.InmemStore
-	hang atomic.Pointer[chan struct{}]
+	hang   atomic.Pointer[chan struct{}]
+	broken atomic.Pointer[error]
 }
+
+// fail makes writes fail from now on.
+func (h *hangingLog) fail(err error) { h.broken.Store(&err) }
 
 // hold makes writes hang until the returned function is called.
 func (h *hangingLog) hold() (release func()) {
@@ -25,19 +32,27 @@ func (h *hangingLog) hold() (release func()) {
 	return func() { close(hang) }
 }
 
-func (h *hangingLog) wait() {
+func (h *hangingLog) wait() error {
 	if hang := h.hang.Load(); hang != nil {
 		<-*hang
 	}
+	if broken := h.broken.Load(); broken != nil {
+		return *broken
+	}
+	return nil
 }
 
 func (h *hangingLog) StoreLogs(logs []*raft.Log) error {
-	h.wait()
+	if err := h.wait(); err != nil {
+		return err
+	}
 	return h.InmemStore.StoreLogs(logs)
 }
 
 func (h *hangingLog) Set(key, value []byte) error {
-	h.wait()
+	if err := h.wait(); err != nil {
+		return err
+	}
 	return h.InmemStore.Set(key, value)
 }
 
@@ -110,6 +125,81 @@ func TestNew_hangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &hangingLog{InmemStore: raft.NewInmemStore()}
 		stop(t, start(t, inMemory(t, log)))
+		release := log.hold()
+		if _, err := New(inMemory(t, log)); codeOf(err) != code.DiskSlow {
+			t.Errorf("New() = %v, want %s", err, code.DiskSlow)
+		}
+		release()
+	})
+}
+
+// A write that failed is like one that was late: whether it is on disk only the next
+// start can tell. Raft would go on, and panic when it cannot write its next term.
+func TestNode_failingDiskStopsWithItsCode(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want code.Code
+	}{
+		{"no space left", &os.PathError{Op: "write", Path: "raft.db", Err: syscall.ENOSPC}, code.DiskFull},
+		{"over quota", fmt.Errorf("commit: %w", syscall.EDQUOT), code.DiskFull},
+		{"broken", &os.PathError{Op: "fsync", Path: "raft.db", Err: syscall.EIO}, code.DiskFailed},
+		{"read-only", syscall.EROFS, code.DiskFailed},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := &hangingLog{InmemStore: raft.NewInmemStore()}
+				n := start(t, inMemory(t, log))
+				apply(t, n, "a")
+				log.fail(test.err)
+
+				if _, err := n.Apply(t.Context(), putSpace("b")); !errors.Is(err, ErrUncertain) {
+					t.Errorf("Apply() = %v, want ErrUncertain", err)
+				}
+				if err := <-n.Failed(); codeOf(err) != test.want || !errors.Is(err, test.err) {
+					t.Errorf("Failed() = %v, want %s and the cause", err, test.want)
+				}
+				time.Sleep(10 * time.Second) // virtual: elections would be tried
+				if _, leads := n.Leader(); leads {
+					t.Error("still leads")
+				}
+			})
+		})
+	}
+}
+
+// A term that cannot be written must not panic, neither while raft runs nor when a
+// cluster is begun.
+func TestNode_failingTermWriteDoesNotPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hangingLog{InmemStore: raft.NewInmemStore()}
+		stop(t, start(t, inMemory(t, log)))
+		again, err := New(inMemory(t, log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.fail(syscall.ENOSPC)
+		if err := <-again.Failed(); codeOf(err) != code.DiskFull {
+			t.Errorf("Failed() = %v, want %s", err, code.DiskFull)
+		}
+		stop(t, again)
+	})
+}
+
+func TestNew_failingDiskAtBootstrap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hangingLog{InmemStore: raft.NewInmemStore()}
+		log.fail(syscall.ENOSPC)
+		if _, err := New(inMemory(t, log)); codeOf(err) != code.DiskFull {
+			t.Errorf("New() = %v, want %s", err, code.DiskFull)
+		}
+	})
+}
+
+func TestNew_hangingDiskAtBootstrap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &hangingLog{InmemStore: raft.NewInmemStore()}
 		release := log.hold()
 		if _, err := New(inMemory(t, log)); codeOf(err) != code.DiskSlow {
 			t.Errorf("New() = %v, want %s", err, code.DiskSlow)

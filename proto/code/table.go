@@ -61,6 +61,8 @@ const (
 	DiskSlow             Code = "RW-6008"
 	Internal             Code = "RW-6009"
 	TooManyRequests      Code = "RW-6010"
+	DiskFull             Code = "RW-6011"
+	DiskFailed           Code = "RW-6012"
 	Unauthenticated      Code = "RW-7001"
 	PermissionDenied     Code = "RW-7002"
 	TokenExpired         Code = "RW-7003"
@@ -143,6 +145,8 @@ var table = []Entry{
 	{DiskSlow, "disk_slow", "the disk did not finish a write in time", "a hung or overloaded disk", "check the disk; the member has stepped down"},
 	{Internal, "internal", "something unexpected happened", "a defect", "report it with the request id and the coordinator's log"},
 	{TooManyRequests, "too_many_requests", "too many requests at once", "a loop in a client", "wait and try again"},
+	{DiskFull, "disk_full", "the disk of the coordinator has no room for the log", "something else fills it, or it is too small", "make room below the data directory and start the coordinator again; what was acknowledged is there"},
+	{DiskFailed, "disk_failed", "the disk of the coordinator refused a write", "a broken disk, or a file system that became read-only", "look at the machine's kernel log; move the data directory to a disk that works"},
 	{Unauthenticated, "unauthenticated", "the caller is not known", "the token is missing or wrong", "name a token with --token-file or RUNWAY_TOKEN"},
 	{PermissionDenied, "permission_denied", "the caller may not do this", "the role of the token does not include it", "ask an administrator for a token with the role"},
 	{TokenExpired, "token_expired", "the token has expired", "tokens have a limited life", "ask an administrator for a new one"},
