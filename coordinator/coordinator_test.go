@@ -198,3 +198,35 @@ func TestCoordinator_EndsWhenItCannotLead(t *testing.T) {
 		t.Errorf("got %v, want the reason why nobody can enter the cluster", err)
 	}
 }
+
+// A key that a power cut has damaged must never become the cluster's: nothing could
+// be signed with it, and nothing made anew.
+func TestCoordinator_CommitsNoDamagedFounding(t *testing.T) {
+	for name, damage := range map[string]func([]byte) []byte{
+		"empty":     func([]byte) []byte { return nil },
+		"truncated": func(b []byte) []byte { return b[:len(b)/2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config(t, t.TempDir())
+			process, err := New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sealed, err := os.ReadFile(c.foundingFile())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(c.foundingFile(), damage(sealed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if err := process.Run(ctx); err == nil || !strings.Contains(err.Error(), c.foundingFile()) {
+				t.Errorf("Run() = %v, want an error that names %s", err, c.foundingFile())
+			}
+			if cluster := process.store.View().Cluster(); cluster != nil {
+				t.Errorf("a cluster with the damaged key was begun: %v", cluster.GetId())
+			}
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/runway-platform/runway/atomicfile"
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/coordinator/names"
@@ -52,10 +53,10 @@ func (c Config) found(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.foundingFile(), key.Seal(der, authorityKeyPlace), 0o600); err != nil {
+	if err := atomicfile.Write(c.foundingFile(), key.Seal(der, authorityKeyPlace), 0o600); err != nil {
 		return fmt.Errorf("write founding file: %w", err)
 	}
-	if err := os.WriteFile(c.authorityFile(), authority.CertificatePEM(), 0o644); err != nil {
+	if err := atomicfile.Write(c.authorityFile(), authority.CertificatePEM(), 0o644); err != nil {
 		return fmt.Errorf("write certificate of the authority: %w", err)
 	}
 	return c.issueOwn(authority, "coordinator-1", now)
@@ -80,6 +81,9 @@ func (c *Coordinator) initCluster(ctx context.Context) error {
 	sealed, err := os.ReadFile(c.config.foundingFile())
 	if err != nil {
 		return fmt.Errorf("read founding file of a cluster without state: %w", err)
+	}
+	if _, err := c.keys.open(c.authorityPEM, sealed); err != nil {
+		return fmt.Errorf("check founding file %s, of which nothing is in the log yet: %w; empty the data directory and bootstrap again", c.config.foundingFile(), err)
 	}
 	token, err := identity.NewBearer()
 	if err != nil {
@@ -145,7 +149,7 @@ func (c Config) giveFirstToken(token string) error {
 		}
 		return nil
 	}
-	if err := os.WriteFile(c.AdminTokenFile, []byte(token+"\n"), 0o600); err != nil {
+	if err := atomicfile.Write(c.AdminTokenFile, []byte(token+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write admin token: %w", err)
 	}
 	return nil
@@ -156,5 +160,5 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, content, 0o644)
+	return atomicfile.Write(to, content, 0o644)
 }

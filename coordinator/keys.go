@@ -141,6 +141,15 @@ func (c *Coordinator) reissueOwn(authority *identity.Authority, now time.Time) e
 	return nil
 }
 
+// open returns the authority of a certificate and its sealed key.
+func (k *keys) open(certificate, sealed []byte) (*identity.Authority, error) {
+	der, err := k.sealing.Open(sealed, authorityKeyPlace)
+	if err != nil {
+		return nil, fmt.Errorf("open key of the authority: %w", err)
+	}
+	return identity.LoadAuthority(certificate, der)
+}
+
 // observe shows when the certificates expire.
 func (k *keys) observe(metrics *identity.Metrics) {
 	metrics.Observe("authority", k.authority)
@@ -157,14 +166,9 @@ func (c *Coordinator) authority() *identity.Authority {
 	if cluster == nil {
 		return nil
 	}
-	der, err := c.keys.sealing.Open(cluster.GetCaKeySealed(), authorityKeyPlace)
+	authority, err := c.keys.open(cluster.GetCaCertificate(), cluster.GetCaKeySealed())
 	if err != nil {
-		c.log.Error("the key of the authority cannot be opened", "err", err, "key_file", c.config.keyFile())
-		return nil
-	}
-	authority, err := identity.LoadAuthority(cluster.GetCaCertificate(), der)
-	if err != nil {
-		c.log.Error("the authority cannot be loaded", "err", err)
+		c.log.Error("the authority of the cluster cannot sign", "err", err, "key_file", c.config.keyFile())
 		return nil
 	}
 	c.opened.Store(authority)

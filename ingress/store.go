@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/runway-platform/runway/ingress/atomicfile"
+	"github.com/runway-platform/runway/atomicfile"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -32,7 +32,7 @@ func writeSet(path string, set *runwayv1.RouteSet) error {
 	content := make([]byte, 0, header+len(body))
 	content = append(content, magic...)
 	content = binary.BigEndian.AppendUint32(content, checksum(body))
-	return atomicfile.Write(path, append(content, body...))
+	return atomicfile.Write(path, append(content, body...), 0o600)
 }
 
 func readSet(path string) (*runwayv1.RouteSet, error) {

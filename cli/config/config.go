@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 
 	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/runway-platform/runway/atomicfile"
 )
 
 // DefaultContext names the context of a file that describes one cluster only.
@@ -130,17 +132,8 @@ func (f *File) Save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make folder of configuration: %w", err)
 	}
-	// CreateTemp makes files of mode 0600.
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".runwayctl-*")
-	if err != nil {
-		return fmt.Errorf("write configuration %q: %w", path, err)
-	}
-	_, err = temporary.Write(data)
-	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return errors.Join(fmt.Errorf("write configuration %q: %w", path, err), os.Remove(temporary.Name()))
-	}
-	if err := os.Rename(temporary.Name(), path); err != nil {
-		return errors.Join(fmt.Errorf("write configuration %q: %w", path, err), os.Remove(temporary.Name()))
+	if err := atomicfile.Write(path, data, 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil
 }

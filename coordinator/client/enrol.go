@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runway-platform/runway/atomicfile"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -128,10 +129,10 @@ func (e Enrolment) exchange(ctx context.Context, ca []byte) error {
 		return err
 	}
 	// The identity file comes last: its presence means that all is there.
-	if err := replace(filepath.Join(e.Directory, caFile), ca); err != nil {
+	if err := atomicfile.Write(filepath.Join(e.Directory, caFile), ca, ownerOnly); err != nil {
 		return err
 	}
-	return replace(filepath.Join(e.Directory, identityFile), text)
+	return atomicfile.Write(filepath.Join(e.Directory, identityFile), text, ownerOnly)
 }
 
 func (e Enrolment) dial(ctx context.Context, address string) (net.Conn, error) {

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/runway-platform/runway/atomicfile"
 )
 
 // ErrExposed means that a private key can be read by others than its owner.
@@ -24,6 +26,8 @@ const (
 	// in one rename and never disagree.
 	identityFile = "identity.pem"
 	caFile       = "ca.pem"
+	// ownerOnly is the mode of both.
+	ownerOnly fs.FileMode = 0o600
 )
 
 // Identity is the certificate of a machine and its key, kept in a directory. It
@@ -82,7 +86,7 @@ func (i *Identity) adopt(key *ecdsa.PrivateKey, chain []byte) error {
 	if _, id := nameOf(certificate.Leaf); id != i.ID() {
 		return fmt.Errorf("adopt certificate of %q: this is %q", id, i.ID())
 	}
-	if err := replace(filepath.Join(i.directory, identityFile), text); err != nil {
+	if err := atomicfile.Write(filepath.Join(i.directory, identityFile), text, ownerOnly); err != nil {
 		return err
 	}
 	i.current.Store(certificate)
@@ -115,27 +119,4 @@ func join(key *ecdsa.PrivateKey, chain []byte) ([]byte, *tls.Certificate, error)
 		return nil, nil, fmt.Errorf("check certificate from the coordinator: %w", err)
 	}
 	return text, &certificate, nil
-}
-
-// replace writes beside the file, for its owner only, and renames.
-func replace(path string, text []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %q: %w", path, err)
-	}
-	_, err = file.Write(text)
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", path, err), remove(file.Name()))
-	}
-	return nil
-}
-
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

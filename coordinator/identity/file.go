@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/runway-platform/runway/atomicfile"
 )
 
 // ErrExposed means that a key file can be read by others than its owner.
@@ -64,7 +66,7 @@ func SaveCertificate(path string, certificate tls.Certificate) error {
 	for _, link := range certificate.Certificate {
 		text = append(text, encodeCertificate(link)...)
 	}
-	return replace(path, text)
+	return atomicfile.Write(path, text, ownerOnly)
 }
 
 // LoadCertificate reads what SaveCertificate wrote.
@@ -89,21 +91,6 @@ func readOwned(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read %q with mode %04o: %w", path, info.Mode().Perm(), ErrExposed)
 	}
 	return os.ReadFile(path)
-}
-
-// replace writes beside the file and renames, so that a crash leaves the old one.
-func replace(path string, text []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %q: %w", path, err)
-	}
-	if err := writeAndClose(file, text); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", path, err), os.Remove(file.Name()))
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", path, err), os.Remove(file.Name()))
-	}
-	return syncDirectory(filepath.Dir(path))
 }
 
 func writeAndClose(file *os.File, text []byte) error {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/runway-platform/runway/ingress/atomicfile"
+	"github.com/runway-platform/runway/atomicfile"
 )
 
 // extension of a file with the key and the chain of the name before it.
@@ -18,7 +18,7 @@ func (m *Manager) save(name string, c *certificate) error {
 	if name != filepath.Base(name) || !filepath.IsLocal(name) {
 		return fmt.Errorf("save certificate of %q: not a file name", name)
 	}
-	return atomicfile.Write(filepath.Join(m.dir, name+extension), c.pem)
+	return atomicfile.Write(filepath.Join(m.dir, name+extension), c.pem, 0o600)
 }
 
 // loadAll reads every certificate in the folder, skips those that cannot be used

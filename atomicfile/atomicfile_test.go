@@ -11,7 +11,7 @@ func TestWrite_ReplacesAndLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "routes")
 	for _, content := range []string{"first and longer", "second"} {
-		if err := Write(path, []byte(content)); err != nil {
+		if err := Write(path, []byte(content), 0o640); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)
@@ -20,8 +20,8 @@ func TestWrite_ReplacesAndLeavesNothingBehind(t *testing.T) {
 		}
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode = %v, %v; want 0600", info.Mode(), err)
+	if err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("mode = %v, %v; want 0640", info.Mode(), err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("folder has %v, %v; want the one file", entries, err)
@@ -30,7 +30,7 @@ func TestWrite_ReplacesAndLeavesNothingBehind(t *testing.T) {
 
 func TestWrite_FailsWithoutTheFolder(t *testing.T) {
 	t.Parallel()
-	if err := Write(filepath.Join(t.TempDir(), "missing", "routes"), nil); err == nil {
+	if err := Write(filepath.Join(t.TempDir(), "missing", "routes"), nil, 0o600); err == nil {
 		t.Error("Write into a missing folder succeeded")
 	}
 }
@@ -41,7 +41,7 @@ func TestWrite_CleansUpWhenItCannotReplace(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "routes"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(filepath.Join(dir, "routes"), nil); err == nil {
+	if err := Write(filepath.Join(dir, "routes"), nil, 0o600); err == nil {
 		t.Fatal("Write replaced a folder")
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {

@@ -5,17 +5,16 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// mode lets only the owner read: route sets and keys are nobody else's business.
-const mode = 0o600
-
-// Write replaces the file at path. When it returns nil the content is on disk.
-func Write(path string, content []byte) error {
+// Write replaces the file at path and gives it the mode. When it returns nil the
+// content is on disk.
+func Write(path string, content []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
-	temporary, err := writeTemporary(dir, content)
+	temporary, err := writeTemporary(dir, content, mode)
 	if err != nil {
 		return fmt.Errorf("write %q: %w", path, err)
 	}
@@ -26,8 +25,8 @@ func Write(path string, content []byte) error {
 }
 
 // writeTemporary returns the name of a synced file in dir with the content.
-// os.CreateTemp makes it with mode 0600.
-func writeTemporary(dir string, content []byte) (string, error) {
+// os.CreateTemp makes it with mode 0600, so that nobody reads it before its mode is set.
+func writeTemporary(dir string, content []byte, mode fs.FileMode) (string, error) {
 	f, err := os.CreateTemp(dir, ".new-*")
 	if err != nil {
 		return "", err
