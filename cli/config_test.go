@@ -27,7 +27,7 @@ func configRun(t *testing.T, args string, env map[string]string) *run {
 	for k, v := range env {
 		all[k] = v
 	}
-	dir := folder(t, map[string]string{"two.yml": twoContexts, "one.yml": "address: one:7443\nca: one.crt\ntoken: token-one\n", "b.token": "token-b\n", "t.token": "token-t\n"})
+	dir := folder(t, map[string]string{"two.yml": twoContexts, "bare.yml": "address: bare:7443\nca: bare.crt\n", "one.yml": "address: one:7443\nca: one.crt\ntoken: token-one\n", "b.token": "token-b\n", "t.token": "token-t\n"})
 	return &run{fake: clitest.Healthy(), args: args, env: all, dir: dir}
 }
 
@@ -45,7 +45,15 @@ func TestConnect_ChoosesTheCluster(t *testing.T) {
 		{"named context", "status --config DIR/two.yml --context b", nil, client.Config{Addresses: []string{"b:7443"}, CAFile: "/b.crt", TokenFile: "DIR/b.token"}},
 		{"context of the variable", "status --config DIR/two.yml", map[string]string{"RUNWAY_CONTEXT": "b"}, client.Config{Addresses: []string{"b:7443"}, CAFile: "/b.crt", TokenFile: "DIR/b.token"}},
 		{"token file before all", "status --config DIR/one.yml --token-file DIR/t.token", map[string]string{"RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"one:7443"}, CAFile: "DIR/one.crt", TokenFile: "DIR/t.token"}},
-		{"token variable before file", "status --config DIR/one.yml", map[string]string{"RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"one:7443"}, CAFile: "DIR/one.crt", Token: "x"}},
+		{"token variable before file", "status", map[string]string{"RUNWAY_CONFIG": "DIR/one.yml", "RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"one:7443"}, CAFile: "DIR/one.crt", Token: "x"}},
+		{"token of the named file before variable", "status --config DIR/one.yml", map[string]string{"RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"one:7443"}, CAFile: "DIR/one.crt", Token: "token-one"}},
+		{"token of the named context before variable", "status --context b", map[string]string{"RUNWAY_CONFIG": "DIR/two.yml", "RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"b:7443"}, CAFile: "/b.crt", TokenFile: "DIR/b.token"}},
+		{"token variable for a named file without one", "status --config DIR/bare.yml", map[string]string{"RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"bare:7443"}, CAFile: "DIR/bare.crt", Token: "x"}},
+		{"token file for a named file", "status --config DIR/one.yml", map[string]string{"RUNWAY_TOKEN_FILE": "DIR/t.token"}, client.Config{Addresses: []string{"one:7443"}, CAFile: "DIR/one.crt", Token: "token-one"}},
+		{"named file before variables", "status --config DIR/one.yml", map[string]string{"RUNWAY_ADDRESS": "v:1", "RUNWAY_CA": "/v.crt"}, client.Config{Addresses: []string{"one:7443"}, CAFile: "DIR/one.crt", Token: "token-one"}},
+		{"named context before variables", "status --context b", map[string]string{"RUNWAY_CONFIG": "DIR/two.yml", "RUNWAY_ADDRESS": "v:1", "RUNWAY_CA": "/v.crt"}, client.Config{Addresses: []string{"b:7443"}, CAFile: "/b.crt", TokenFile: "DIR/b.token"}},
+		{"address variable before file", "status", map[string]string{"RUNWAY_CONFIG": "DIR/one.yml", "RUNWAY_ADDRESS": "v:1"}, client.Config{Addresses: []string{"v:1"}, CAFile: "DIR/one.crt", Token: "token-one"}},
+		{"a token goes to its own CA only", "status", map[string]string{"RUNWAY_CONFIG": "DIR/one.yml", "RUNWAY_ADDRESS": "v:1", "RUNWAY_CA": "/v.crt"}, client.Config{Addresses: []string{"v:1"}, CAFile: "/v.crt"}},
 		{"variables alone", "status", map[string]string{"RUNWAY_ADDRESS": "v:1", "RUNWAY_CA": "/v.crt", "RUNWAY_TOKEN": "x"}, client.Config{Addresses: []string{"v:1"}, CAFile: "/v.crt", Token: "x"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

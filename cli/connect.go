@@ -29,15 +29,16 @@ func (a *app) configPath() (path string, named bool) {
 	return a.UserConfig, false
 }
 
-// selectContext finds out which cluster is meant: RUNWAY_ADDRESS and RUNWAY_CA, or
-// a context of the configuration file.
+// selectContext finds out which cluster is meant: the one that a flag names, else
+// RUNWAY_ADDRESS and RUNWAY_CA, else a context of the configuration file.
 func (a *app) selectContext() (config.Context, error) {
 	chosen, err := a.fileContext()
 	if err != nil {
 		return config.Context{}, err
 	}
-	chosen.Address = firstNonEmpty(a.env("RUNWAY_ADDRESS"), chosen.Address)
-	chosen.CA = firstNonEmpty(a.env("RUNWAY_CA"), chosen.CA)
+	if !a.globals.clusterNamed {
+		chosen = a.withVariables(chosen)
+	}
 	if chosen.Address == "" {
 		return config.Context{}, &failure{
 			exit: exitUsage, code: usageCode, summary: "no cluster is configured",
@@ -48,6 +49,17 @@ func (a *app) selectContext() (config.Context, error) {
 		return config.Context{}, fail(usageCode, "address %q is not HOST:PORT", chosen.Address)
 	}
 	return chosen, nil
+}
+
+// withVariables is a context with address and CA from the environment. The token of
+// the file goes only to who its own CA vouches for.
+func (a *app) withVariables(chosen config.Context) config.Context {
+	address, ca := a.env("RUNWAY_ADDRESS"), a.env("RUNWAY_CA")
+	if ca != "" || (address != "" && chosen.CA == "") {
+		chosen.Token, chosen.TokenFile = "", ""
+	}
+	chosen.Address, chosen.CA = firstNonEmpty(address, chosen.Address), firstNonEmpty(ca, chosen.CA)
+	return chosen
 }
 
 // fileContext is the chosen context of the file; empty when there is no file and
@@ -128,12 +140,15 @@ func (a *app) connect() (*clients, error) {
 	}, nil
 }
 
-// authenticate chooses the token: the named file, RUNWAY_TOKEN, the context.
+// authenticate chooses the token: the named file, RUNWAY_TOKEN, the context. A
+// cluster that a flag names gets its own token, if it has one: that of the variable
+// may be another cluster's.
 func (a *app) authenticate(target *client.Config, chosen config.Context) {
+	own := a.globals.clusterNamed && (chosen.Token != "" || chosen.TokenFile != "")
 	switch {
-	case a.globals.tokenFile != "":
+	case a.globals.tokenFile != "" && (a.globals.tokenNamed || !own):
 		target.TokenFile = a.globals.tokenFile
-	case a.env("RUNWAY_TOKEN") != "":
+	case a.env("RUNWAY_TOKEN") != "" && !own:
 		target.Token = a.env("RUNWAY_TOKEN")
 	case chosen.TokenFile != "":
 		target.TokenFile = chosen.TokenFile

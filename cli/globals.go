@@ -32,6 +32,9 @@ type globals struct {
 	output                       string
 	yes, quiet, verbose          bool
 	spaceNamed, environmentNamed bool
+	// clusterNamed is true when a flag says which cluster is meant, tokenNamed when
+	// one says which token.
+	clusterNamed, tokenNamed bool
 }
 
 func (g *globals) register(root *cobra.Command) {
@@ -49,6 +52,8 @@ func (g *globals) register(root *cobra.Command) {
 
 // settle takes from the environment what the command line does not name.
 func (g *globals) settle(p Process, cmd *cobra.Command) error {
+	g.clusterNamed = cmd.Flags().Changed("config") || cmd.Flags().Changed("context")
+	g.tokenNamed = cmd.Flags().Changed("token-file")
 	for name, value := range map[string]*string{
 		"space": &g.space, "environment": &g.environment, "context": &g.context,
 		"output": &g.output, "config": &g.config, "token-file": &g.tokenFile,
