@@ -58,7 +58,7 @@ func (c Config) nodeBasics(i int, containerd string) settings {
 		"coordinator":          []string{c.API},
 		"join-token-file":      c.path(name + ".join"),
 		"metrics":              offset(c.Metrics, i),
-		"address":              c.gateway(i),
+		"node-address":         c.gateway(i),
 		"subnet":               fmt.Sprintf("10.%d.%d.0/24", c.octet(), i),
 		"replica-network":      fmt.Sprintf("10.%d.0.0/16", c.octet()),
 		"instance":             c.instance() + "-" + strconv.Itoa(i),

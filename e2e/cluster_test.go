@@ -118,7 +118,7 @@ func (c *cluster) startAgent(i int) {
 		"coordinator":           []string{c.address()},
 		"join-token-file":       c.joinToken("node"),
 		"metrics":               h.at(metricsPort),
-		"address":               h.address.String(),
+		"node-address":          h.address.String(),
 		"subnet":                fmt.Sprintf("10.64.%d.0/24", i+1),
 		"deny-egress":           []string{"10.99.0.0/24"},
 		"instance":              "e2e-" + name,

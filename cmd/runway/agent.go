@@ -19,7 +19,7 @@ func agentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "agent",
 		Short:   "Run the replicas that are assigned to this node",
-		Example: "  runway agent --coordinator 10.0.0.1:7443 --join-token-file token --address 10.0.0.7 --subnet 10.64.7.0/24",
+		Example: "  runway agent --coordinator 10.0.0.1:7443 --join-token-file token --node-address 10.0.0.7 --subnet 10.64.7.0/24",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runAgent(cmd.Context(), settings)

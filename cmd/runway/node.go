@@ -40,10 +40,10 @@ func (s *nodeSettings) bind(cmd *cobra.Command) {
 	hostname, _ := os.Hostname() // an empty name is refused with the reason
 	s.member.bind(cmd, "/var/lib/runway/agent")
 	flags.StringVar(&s.agent.Name, "name", hostname, "name of the node, unique in the cluster")
-	flags.StringVar(&s.agent.Address, "address", "", "address at which ingresses reach node ports")
+	flags.StringVar(&s.agent.Address, "node-address", "", "address at which ingresses reach node ports")
 	flags.StringVar(&s.agent.Region, "region", "local", "region of the node")
-	flags.StringVar(&s.agent.Pool, "pool", "default", "pool of the node")
-	flags.StringToStringVar(&s.agent.Labels, "labels", nil, "labels that placements can ask for, key=value")
+	flags.StringVar(&s.agent.Pool, "pool", "default", "pool of the node; `nodes list -o wide` shows it, no manifest asks for it yet")
+	flags.StringToStringVar(&s.agent.Labels, "labels", nil, "labels of the node, key=value; `nodes list -o json` shows them, no manifest asks for them yet")
 	flags.StringVar(&s.agent.Subnet, "subnet", "10.64.1.0/24", "network of the replicas on this node")
 	flags.StringVar(&s.replicas, "replica-network", "10.64.0.0/16", "network that holds the subnets of all nodes")
 	flags.StringSliceVar(&s.denyEgress, "deny-egress", nil, "networks that replicas must not connect to")
@@ -80,7 +80,7 @@ func (s *nodeSettings) newNetwork(log *slog.Logger) (*network.Network, error) {
 		return nil, fmt.Errorf("replica-network: %w", err)
 	}
 	if config.NodeAddress, err = netip.ParseAddr(s.agent.Address); err != nil {
-		return nil, fmt.Errorf("address: %w", err)
+		return nil, fmt.Errorf("node-address: %w", err)
 	}
 	for _, text := range s.denyEgress {
 		denied, err := netip.ParsePrefix(text)

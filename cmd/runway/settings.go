@@ -35,7 +35,7 @@ func fromFileAndEnvironment(cmd *cobra.Command) {
 func applyEnvironment(flags *pflag.FlagSet) error {
 	var problems []error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "RUNWAY_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(f.Name)
 		value, ok := os.LookupEnv(name)
 		if !ok || f.Changed || f.Name == configFlag {
 			return
@@ -45,6 +45,11 @@ func applyEnvironment(flags *pflag.FlagSet) error {
 		}
 	})
 	return errors.Join(problems...)
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "RUNWAY_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 func applyFile(flags *pflag.FlagSet, path string) error {
@@ -76,12 +81,42 @@ func setFromFile(flags *pflag.FlagSet, name string, value any) error {
 	if f.Changed {
 		return nil
 	}
-	list, ok := value.([]any)
-	if !ok {
+	switch value := value.(type) {
+	case nil:
+		return errors.New("has no value: write one, or remove the key for the default")
+	case []any:
+		return setList(f, value)
+	case map[string]any:
+		return setMap(flags, f, value)
+	default:
 		return flags.Set(name, fmt.Sprint(value))
 	}
-	for _, item := range list {
-		if err := flags.Set(name, fmt.Sprint(item)); err != nil {
+}
+
+// setList replaces the default, so that an empty list is one.
+func setList(f *pflag.Flag, items []any) error {
+	list, ok := f.Value.(pflag.SliceValue)
+	if !ok {
+		return errors.New("is no list: write one value")
+	}
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = fmt.Sprint(item)
+	}
+	f.Changed = true
+	return list.Replace(texts)
+}
+
+// setMap sets a flag of the form key=value once for each.
+func setMap(flags *pflag.FlagSet, f *pflag.Flag, entries map[string]any) error {
+	if f.Value.Type() != "stringToString" {
+		return errors.New("has no keys of its own: write one value")
+	}
+	for key, value := range entries {
+		if value == nil {
+			return fmt.Errorf("%s has no value", key)
+		}
+		if err := flags.Set(f.Name, key+"="+fmt.Sprint(value)); err != nil {
 			return err
 		}
 	}
