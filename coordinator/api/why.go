@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -82,11 +83,11 @@ func nodeCause(n *runwayv1.Node) *runwayv1.Cause {
 
 // ingressCause explains why ready replicas of a public service get no requests.
 func ingressCause(view *state.View, spec *runwayv1.RevisionSpec) *runwayv1.Cause {
-	if spec.GetContainerPort() == 0 || !spec.GetPublic() && !spec.GetInternal() {
+	if !fleet.HasEndpoint(spec) {
 		return nil
 	}
 	for _, i := range view.Ingresses() {
-		if i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+		if fleet.Live(i) {
 			return nil
 		}
 	}

@@ -1,12 +1,13 @@
 package deployment
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/runway-platform/runway/proto/code"
+	"github.com/runway-platform/runway/coordinator/fleet"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -28,7 +29,8 @@ func (s subject) advance(now time.Time) *runwayv1.DeploymentStatus {
 func (s subject) begin(now time.Time) *runwayv1.DeploymentStatus {
 	next := s.next(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING, now)
 	next.StartedAt = timestamppb.New(now)
-	s.take(next, s.strategy().Plan(s.view()))
+	next.Before = s.found()
+	s.step(next)
 	return next
 }
 
@@ -36,11 +38,11 @@ func (s subject) roll(now time.Time) *runwayv1.DeploymentStatus {
 	if failure := s.failure(now); failure != nil {
 		next := s.next(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING, now)
 		next.Cause = failure
-		s.take(next, s.undoSteps())
+		s.take(next, s.undoSteps(now))
 		return next
 	}
 	next := proto.CloneOf(s.deployment.GetStatus())
-	s.take(next, s.strategy().Plan(s.view()))
+	s.step(next)
 	if s.arrived() {
 		return s.end(next, runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED, now)
 	}
@@ -50,59 +52,24 @@ func (s subject) roll(now time.Time) *runwayv1.DeploymentStatus {
 	return next
 }
 
-// undo brings the old set back to its size and lets the new one go. It ends as
-// failed when there is nothing to go back to, or when going back takes longer than
-// the progress deadline; placement then goes on without the deployment.
-func (s subject) undo(now time.Time) *runwayv1.DeploymentStatus {
-	next := proto.CloneOf(s.deployment.GetStatus())
-	s.take(next, s.undoSteps())
-	late := now.Sub(next.GetProgressedAt().AsTime()) > progressDeadline
-	switch {
-	case !s.undone() && !late:
-		return next
-	case s.base == nil || !s.undone():
-		return s.end(next, s.failedPhase(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED), now)
-	default:
-		return s.end(next, s.failedPhase(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK), now)
-	}
-}
-
-// failedPhase is the given one, unless a user asked for the end.
-func (s subject) failedPhase(phase runwayv1.DeploymentPhase) runwayv1.DeploymentPhase {
-	if s.deployment.GetStatus().GetCause().GetCode() == string(code.DeploymentCancelled) {
-		return runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_CANCELLED
-	}
-	return phase
-}
-
 // arrived tells whether every wanted replica is a new one that serves, and no
 // ingress sends anything to an old one.
 func (s subject) arrived() bool {
-	for _, r := range s.view().Regions {
+	for _, r := range s.regions {
 		if r.New.Serving < r.Wanted || r.Old.Existing > 0 {
 			return false
 		}
 	}
-	return !s.routed(func(r *runwayv1.Replica) bool { return !s.owns(r) })
+	return !s.routed(func(r *runwayv1.Replica) bool { return !fleet.Owns(s.deployment, r) })
 }
 
-// undone tells whether the old set serves as before and no new replica is left
-// that counts or gets requests.
-func (s subject) undone() bool {
-	for _, r := range s.view().Regions {
-		if r.New.Existing > 0 || r.Old.Serving < r.Before {
-			return false
-		}
+// found notes what a deployment finds when it begins.
+func (s subject) found() []*runwayv1.DeploymentBefore {
+	var all []*runwayv1.DeploymentBefore
+	for _, r := range s.regions {
+		all = append(all, &runwayv1.DeploymentBefore{Region: r.Name, Serving: uint32(r.Old.Serving), Taken: r.strays.Existing > 0})
 	}
-	return !s.routed(s.owns)
-}
-
-func (s subject) undoSteps() []Step {
-	var steps []Step
-	for _, r := range s.view().Regions {
-		steps = append(steps, undoStep(r))
-	}
-	return steps
+	return all
 }
 
 // next is the present status in another phase.
@@ -126,12 +93,27 @@ func (s subject) end(next *runwayv1.DeploymentStatus, phase runwayv1.DeploymentP
 func (s subject) take(next *runwayv1.DeploymentStatus, steps []Step) {
 	next.Targets = nil
 	for _, step := range steps {
-		next.Targets = append(next.Targets, &runwayv1.DeploymentTarget{Region: step.Region, New: uint32(step.New), Old: uint32(step.Old)})
+		next.Targets = append(next.Targets, &runwayv1.DeploymentTarget{
+			Region: step.Region, New: uint32(step.New), Old: uint32(step.Old),
+			Keep: uint32(step.Floor.Keep), Relief: uint32(step.Floor.Relief),
+		})
 	}
 	next.Serving, next.Wanted = 0, 0
-	for _, r := range s.view().Regions {
+	for _, r := range s.regions {
 		next.Serving += uint32(r.New.Serving)
 		next.Wanted += uint32(r.Wanted)
+	}
+}
+
+// step writes what the strategy asks for, and in which regions that takes of what the
+// deployment found.
+func (s subject) step(next *runwayv1.DeploymentStatus) {
+	steps := s.strategy().Plan(s.view())
+	s.take(next, steps)
+	for _, before := range next.GetBefore() {
+		before.Taken = before.GetTaken() || slices.ContainsFunc(s.regions, func(r region) bool {
+			return r.Name == before.GetRegion() && slices.ContainsFunc(steps, r.takenBy)
+		})
 	}
 }
 

@@ -27,7 +27,7 @@ func (s subject) failure(now time.Time) *runwayv1.Cause {
 		return cause(code.DeploymentCancelled, "the deployment was cancelled")
 	}
 	for _, r := range s.replicas {
-		if !s.owns(r) {
+		if !fleet.Owns(s.deployment, r) {
 			continue
 		}
 		if c := replicaFailure(r); c != nil {
@@ -62,37 +62,23 @@ func replicaFailure(r *runwayv1.Replica) *runwayv1.Cause {
 }
 
 // unplaceable returns why a replica that the step asks for cannot be placed, once
-// the ones that are placed cannot make room by serving.
+// neither those that start can make room by serving, nor those that leave by stopping.
 func (s subject) unplaceable(now time.Time) *runwayv1.Cause {
-	for i, region := range s.view().Regions {
-		w := s.wanted[i]
-		waits := region.New.Existing > region.New.Serving
-		if w.GetUnplaced() == nil || waits || region.New.Existing >= s.stepIn(region.Name) {
+	for _, r := range s.regions {
+		starting := r.New.Existing > r.New.Serving
+		lacking := r.New.Existing < int(fleet.StepIn(s.deployment, r.Name).GetNew())
+		if r.wanted.GetUnplaced() == nil || starting || !lacking {
 			continue
 		}
-		since := later(w.GetMeta().GetModifiedAt().AsTime(), s.deployment.GetStatus().GetProgressedAt().AsTime())
-		if now.Sub(since) > unplaceableGrace {
-			return proto.CloneOf(w.GetUnplaced())
+		told, stepped := r.wanted.GetMeta().GetModifiedAt().AsTime(), s.deployment.GetStatus().GetProgressedAt().AsTime()
+		if now.Sub(told) <= unplaceableGrace || now.Sub(stepped) <= unplaceableGrace {
+			continue
+		}
+		if !fleet.RoomFor(s.state, r.Name, s.spec(s.deployment.GetSpec().GetRevision())) {
+			return proto.CloneOf(r.wanted.GetUnplaced())
 		}
 	}
 	return nil
-}
-
-// stepIn is how many new replicas the present step asks for in a region.
-func (s subject) stepIn(region string) int {
-	for _, t := range s.deployment.GetStatus().GetTargets() {
-		if t.GetRegion() == region {
-			return int(t.GetNew())
-		}
-	}
-	return 0
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 func cause(c code.Code, summary string) *runwayv1.Cause {

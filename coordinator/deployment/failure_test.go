@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -107,6 +108,7 @@ func (r *rig) unplaced(summary string) {
 func TestUnplaceable_FailsAfterTheGraceOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2)
+		r.Must(t, &runwayv1.SetNodeSpec{Node: "n1", Spec: &runwayv1.NodeSpec{Cordoned: true}})
 		r.unplaced("no node fits web")
 		time.Sleep(unplaceableGrace) // virtual
 		if got := r.look(); got.GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING {
@@ -128,6 +130,27 @@ func TestUnplaceable_WaitsForReplicasThatMayMakeRoom(t *testing.T) {
 		time.Sleep(time.Minute) // virtual
 		if got := r.look(); got.GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING {
 			t.Errorf("while one starts: got %v, want rolling", got)
+		}
+	})
+}
+
+// Room that a replica of anybody gives back when it has stopped is waited for.
+func TestUnplaceable_WaitsForRoomThatComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		large := coordinatortest.Spec()
+		large.Resources.MemoryBytes = 8 << 30 // the whole node
+		r.Must(t, coordinatortest.Deploy("other", "other", large, 1))
+		full := coordinatortest.Replica("full", "other", 1, "n1", 20000)
+		r.Must(t, coordinatortest.Assign(full), &runwayv1.SetReplicaGoals{Goals: []*runwayv1.ReplicaGoal{{Replica: "full", Goal: runwayv1.Goal_GOAL_DRAIN}}})
+		r.unplaced("no node fits web")
+		time.Sleep(time.Minute) // virtual
+		if got := r.look(); got.GetPhase() != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING {
+			t.Errorf("while one drains: got %v, want rolling", got)
+		}
+		time.Sleep(progressDeadline) // virtual
+		if got := r.look().GetCause(); got.GetCode() != string(code.DeploymentDeadline) || !slices.Contains(got.GetEvidence(), "no node fits web") {
+			t.Errorf("when it never stops: got %v, want the deadline and what it waits for", got)
 		}
 	})
 }

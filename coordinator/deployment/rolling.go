@@ -1,7 +1,5 @@
 package deployment
 
-import "github.com/runway-platform/runway/coordinator/fleet"
-
 // surgePercent of the wanted replicas, rounded up and at least one, may exist
 // beside the wanted number while a deployment rolls; none may be missing.
 const surgePercent = 25
@@ -24,21 +22,15 @@ func (Rolling) Plan(view View) []Step {
 
 func rollingStep(r Region) Step {
 	ahead := surge(r.Wanted) + max(r.New.Serving, r.Wanted-r.Old.Existing)
-	needed := fleet.Share(max(r.Before, r.Wanted), r.Wanted, r.New.Serving)
+	floor := Floor{Keep: max(r.Before, r.Wanted), Relief: r.Wanted}
 	return Step{
 		Region: r.Name,
 		New:    min(r.Wanted, max(ahead, r.New.Existing)),
-		Old:    min(r.Old.Existing, needed),
+		Old:    min(r.Old.Existing, floor.Needed(r.New.Serving)),
+		Floor:  floor,
 	}
 }
 
 func surge(wanted int) int {
 	return max(1, (wanted*surgePercent+99)/100)
-}
-
-// undoStep brings the old set back to its size at once, and lets new replicas go as
-// old ones serve in their place. None is made.
-func undoStep(r Region) Step {
-	needed := fleet.Share(r.Wanted, r.Before, r.Old.Serving)
-	return Step{Region: r.Name, New: min(r.New.Serving, needed), Old: r.Before}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/runway-platform/runway/coordinator/fleet"
 )
 
 // Strategy decides the next step of a deployment from how far it is. It is pure,
@@ -28,7 +30,8 @@ type Region struct {
 	// Before is how many replicas the workload is whole with without the
 	// deployment; 0 when nothing served before it.
 	Before int
-	// New are the replicas that the deployment made, Old all others.
+	// New are the replicas that the deployment made, Old all others: those of the
+	// revision to go back to, and those of deployments that were superseded.
 	New, Old Set
 }
 
@@ -44,7 +47,21 @@ type Set struct {
 type Step struct {
 	Region   string
 	New, Old int
+	Floor    Floor
 }
+
+// Floor is what is kept of the set that leaves. Sizes are decided on a look of a
+// moment ago; a floor holds at the moment at which placement takes a replica. The
+// zero Floor keeps nothing.
+type Floor struct {
+	// Keep is how many replicas that serve stay while none of the other set does.
+	Keep int
+	// Relief is how many of the other set have to serve before none is kept.
+	Relief int
+}
+
+// Needed is how many of the leaving set are kept while serving of the other do.
+func (f Floor) Needed(serving int) int { return fleet.Share(f.Keep, f.Relief, serving) }
 
 // DefaultStrategy is used when none is named.
 const DefaultStrategy = "rolling"

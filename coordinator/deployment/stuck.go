@@ -15,8 +15,13 @@ func (s subject) stuck() *runwayv1.Cause {
 	c := cause(code.DeploymentDeadline, fmt.Sprintf("no progress for %s: %d of %d replicas serve%s",
 		progressDeadline, status.GetServing(), status.GetWanted(), s.obstacle()))
 	for _, r := range s.replicas {
-		if s.owns(r) && fleet.Counts(s.state, r) && !fleet.Serves(s.state, r) {
+		if fleet.Owns(s.deployment, r) && fleet.Counts(s.state, r) && !fleet.Serves(s.state, r) {
 			c.Evidence = append(c.Evidence, "replica "+r.GetId()+" "+s.lacks(r))
+		}
+	}
+	for _, r := range s.regions {
+		if reason := r.wanted.GetUnplaced().GetSummary(); reason != "" {
+			c.Evidence = append(c.Evidence, reason)
 		}
 	}
 	return c
@@ -50,7 +55,7 @@ func (s subject) lacks(r *runwayv1.Replica) string {
 func (s subject) liveIngresses() int {
 	live := 0
 	for _, i := range s.state.Ingresses() {
-		if i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+		if fleet.Live(i) {
 			live++
 		}
 	}

@@ -92,7 +92,7 @@ func newProof(view *state.View, acks map[string]presence.Ack, settling bool) pro
 			ack.Generation = 0 // confirms nothing of this cluster's present life
 		}
 		p.acks[ingress.GetId()] = ack
-		if live(ingress) || settling {
+		if fleet.Live(ingress) || settling {
 			p.living = append(p.living, ack)
 		} else {
 			p.lost = append(p.lost, ack)

@@ -30,7 +30,7 @@ func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1
 	}
 	for _, ingress := range view.Ingresses() {
 		synced := proof.acks[ingress.GetId()].Incarnation == cluster.GetIncarnation()
-		if live(ingress) && (synced || settling) {
+		if fleet.Live(ingress) && (synced || settling) {
 			set.Ingresses = append(set.Ingresses, record(ingress))
 		}
 	}
@@ -101,10 +101,6 @@ func routable(view *state.View, r *runwayv1.Replica) bool {
 		r.GetStatus().GetReady() &&
 		r.GetPlan().GetNodePort() != 0 &&
 		node.GetStatus().GetPhase() == runwayv1.NodePhase_NODE_PHASE_READY
-}
-
-func live(ingress *runwayv1.Ingress) bool {
-	return ingress.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE
 }
 
 func record(ingress *runwayv1.Ingress) *runwayv1.IngressRecord {

@@ -42,6 +42,27 @@ func Active(view *state.View, w *runwayv1.Workload) *runwayv1.Deployment {
 	return view.Deployment(w.GetActiveDeployment())
 }
 
+// Owns tells whether the deployment made the replica.
+func Owns(d *runwayv1.Deployment, r *runwayv1.Replica) bool { return r.GetDeployment() == d.GetId() }
+
+// Is tells whether the replica runs the base's revision; none does where there is no base.
+func (b *Base) Is(r *runwayv1.Replica) bool { return b != nil && r.GetRevision() == b.Revision }
+
+// StepIn returns the present step of a deployment in a region, nil before its first.
+func StepIn(d *runwayv1.Deployment, region string) *runwayv1.DeploymentTarget {
+	for _, t := range d.GetStatus().GetTargets() {
+		if t.GetRegion() == region {
+			return t
+		}
+	}
+	return nil
+}
+
+// Live tells whether an ingress counts: its confirmation is waited for.
+func Live(ingress *runwayv1.Ingress) bool {
+	return ingress.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE
+}
+
 // Ended tells whether nothing of the replica runs any more, or its agent has given
 // up on it.
 func Ended(r *runwayv1.Replica) bool {

@@ -25,6 +25,8 @@ type rig struct {
 	t       *testing.T
 	planner *planner
 	ids     int
+	// floor is what steps keep of the set that leaves while none of the other serves.
+	floor uint32
 }
 
 func newRig(t *testing.T, nodes int) *rig {
@@ -56,7 +58,7 @@ func (r *rig) look() int {
 // step sets what a deployment asks for, or how it ended.
 func (r *rig) step(id string, phase runwayv1.DeploymentPhase, fresh, old uint32) {
 	r.t.Helper()
-	status := &runwayv1.DeploymentStatus{Phase: phase, Targets: []*runwayv1.DeploymentTarget{{Region: coordinatortest.Region, New: fresh, Old: old}}}
+	status := &runwayv1.DeploymentStatus{Phase: phase, Targets: []*runwayv1.DeploymentTarget{{Region: coordinatortest.Region, New: fresh, Old: old, Keep: r.floor, Relief: r.floor}}}
 	r.Must(r.t, &runwayv1.SetDeploymentStatus{Deployment: id, Status: status, ModifiedIndex: r.View().Deployment(id).GetMeta().GetModifiedIndex()})
 }
 
@@ -143,6 +145,7 @@ func TestPlan_DeploymentDecidesItself(t *testing.T) {
 // is kept as long as the other set does not make up for it.
 func TestPlan_StaleStepTakesNothingThatIsNeeded(t *testing.T) {
 	r := newRig(t, 2).deployed(3)
+	r.floor = 3
 	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
 	r.step("d2", rolling, 2, 0)
 	r.look()
@@ -156,6 +159,28 @@ func TestPlan_StaleStepTakesNothingThatIsNeeded(t *testing.T) {
 	r.serve("d1")
 	r.look()
 	r.want("all old ones serve", map[string]int{"d1": 3})
+}
+
+// An undo makes the base whole although a superseded deployment has replicas that serve,
+// and lets those go as the base takes their place.
+func TestPlan_UndoReplacesWhatASupersededDeploymentMade(t *testing.T) {
+	r := newRig(t, 2).deployed(3)
+	r.floor = 3
+	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
+	r.step("d2", rolling, 2, 1)
+	r.look()
+	r.serve("d2")
+	r.look()
+	r.Must(t, coordinatortest.Deploy("d3", "web", coordinatortest.Spec(), 3))
+	r.step("d3", rolling, 1, 3)
+	r.look()
+	r.want("before the undo", map[string]int{"d1": 1, "d2": 2, "d3": 1})
+	r.step("d3", undoing, 0, 3)
+	r.look()
+	r.want("two of the base are starting", map[string]int{"d1": 3, "d2": 2})
+	r.serve("d1")
+	r.look()
+	r.want("the base serves", map[string]int{"d1": 3})
 }
 
 func TestPlan_UndoMakesNoReplicaOfTheNewRevision(t *testing.T) {
@@ -249,6 +274,28 @@ func TestRetire_ChoosesWhoDoesLeast(t *testing.T) {
 	victim(idle, "it is not ready")
 }
 
+func TestRetire_TakesFromTheNodeThatHasMostAtEachStep(t *testing.T) {
+	r := newRig(t, 2)
+	r.Must(t, coordinatortest.Deploy("d1", "web", coordinatortest.Spec(), 8))
+	for i := range 8 {
+		node := "n1"
+		if i >= 5 {
+			node = "n2"
+		}
+		r.Must(t, coordinatortest.Assign(coordinatortest.Replica(fmt.Sprintf("r%d", i), "web", 1, node, uint32(20000+i))))
+	}
+	all := target{workload: coordinatortest.ID("web"), revision: 1, replicas: r.View().Replicas()}
+	for excess, want := range map[int]map[string]int{1: {"n1": 1}, 2: {"n1": 2}, 4: {"n1": 3, "n2": 1}, 8: {"n1": 5, "n2": 3}} {
+		taken := map[string]int{}
+		for _, goal := range retire(r.View(), all, excess) {
+			taken[r.View().Replica(goal.GetReplica()).GetPlan().GetNode()]++
+		}
+		if fmt.Sprint(taken) != fmt.Sprint(want) {
+			t.Errorf("%d of 5 and 3: taken %v, want %v", excess, taken, want)
+		}
+	}
+}
+
 func TestMayStart_WaitsLongerAfterEachFailure(t *testing.T) {
 	now := time.Now()
 	rows := func(failures int) (all []*runwayv1.Replica) {
@@ -262,7 +309,7 @@ func TestMayStart_WaitsLongerAfterEachFailure(t *testing.T) {
 		return s.View().Replicas()
 	}
 	for failures, want := range map[int]time.Duration{0: 0, 1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 12: failureDelayMax} {
-		target := target{rows: rows(failures)}
+		target := target{rows: rows(failures), revision: 1}
 		at := now
 		if failures > 0 {
 			at = target.rows[failures-1].GetMeta().GetModifiedAt().AsTime()
@@ -272,6 +319,9 @@ func TestMayStart_WaitsLongerAfterEachFailure(t *testing.T) {
 		}
 		if !mayStart(target, at.Add(want)) {
 			t.Errorf("%d failures: may not start after %s", failures, want)
+		}
+		if target.revision = 2; !mayStart(target, at) {
+			t.Errorf("%d failures of revision 1: revision 2 may not start at once", failures)
 		}
 	}
 }

@@ -18,29 +18,67 @@ const (
 	failureDelayMax = 5 * time.Minute
 )
 
+// candidate is a replica that may have to go, and how little it would be missed.
+type candidate struct {
+	*runwayv1.Replica
+	rank, kin int
+}
+
+func (c candidate) node() string { return c.GetPlan().GetNode() }
+
 // retire chooses which replicas of a set that is too large must go: first those
 // that do not serve, then those of another revision than the set's, then those on
 // the node that has most of the set, then the newest. They drain before they stop.
 func retire(view *state.View, t target, excess int) []*runwayv1.ReplicaGoal {
-	crowd := map[string]int{}
+	candidates, crowd := make([]candidate, 0, len(t.replicas)), map[string]int{}
 	for _, r := range t.replicas {
+		candidates = append(candidates, candidate{r, rank(view, r), kin(t, r)})
 		crowd[r.GetPlan().GetNode()]++
 	}
-	victims := slices.Clone(t.replicas)
-	slices.SortStableFunc(victims, func(a, b *runwayv1.Replica) int {
-		return cmp.Or(
-			cmp.Compare(rank(view, a), rank(view, b)),
-			cmp.Compare(kin(t, a), kin(t, b)),
-			cmp.Compare(crowd[b.GetPlan().GetNode()], crowd[a.GetPlan().GetNode()]),
-			cmp.Compare(b.GetMeta().GetCreatedIndex(), a.GetMeta().GetCreatedIndex()),
-			cmp.Compare(b.GetId(), a.GetId()),
-		)
-	})
+	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Or(missed(a, b), newest(a, b)) })
 	goals := make([]*runwayv1.ReplicaGoal, 0, excess)
-	for _, r := range victims[:excess] {
-		goals = append(goals, &runwayv1.ReplicaGoal{Replica: r.GetId(), Goal: runwayv1.Goal_GOAL_DRAIN, Reason: retireReason(view, t, r)})
+	for len(goals) < excess {
+		end := 1
+		for end < len(candidates) && missed(candidates[0], candidates[end]) == 0 {
+			end++
+		}
+		for _, c := range fromCrowd(candidates[:end], crowd, excess-len(goals)) {
+			goals = append(goals, &runwayv1.ReplicaGoal{Replica: c.GetId(), Goal: runwayv1.Goal_GOAL_DRAIN, Reason: retireReason(view, t, c.Replica)})
+		}
+		candidates = candidates[end:]
 	}
 	return goals
+}
+
+func missed(a, b candidate) int {
+	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.kin, b.kin))
+}
+
+func newest(a, b candidate) int {
+	return cmp.Or(cmp.Compare(b.GetMeta().GetCreatedIndex(), a.GetMeta().GetCreatedIndex()), cmp.Compare(b.GetId(), a.GetId()))
+}
+
+// fromCrowd takes up to most of candidates that are missed alike, newest first, each from
+// the node that has most of the set by then.
+func fromCrowd(alike []candidate, crowd map[string]int, most int) []candidate {
+	queues := map[string][]candidate{}
+	for _, c := range alike {
+		queues[c.node()] = append(queues[c.node()], c)
+	}
+	var taken []candidate
+	for len(taken) < min(most, len(alike)) {
+		var next candidate
+		for node, queue := range queues {
+			if next.Replica == nil || cmp.Or(cmp.Compare(crowd[next.node()], crowd[node]), newest(queue[0], next)) < 0 {
+				next = queue[0]
+			}
+		}
+		taken, crowd[next.node()] = append(taken, next), crowd[next.node()]-1
+		if queues[next.node()] = queues[next.node()][1:]; len(queues[next.node()]) == 0 {
+			delete(queues, next.node())
+		}
+	}
+	return taken
 }
 
 // rank is lower the less a replica does.
@@ -80,11 +118,11 @@ func retireReason(view *state.View, t target, r *runwayv1.Replica) string {
 }
 
 // mayStart tells whether the set may get a replica now, or must wait because its
-// last ones failed.
+// last ones failed. What other revisions did says nothing about this one.
 func mayStart(t target, now time.Time) bool {
 	failures, last := 0, time.Time{}
 	for _, r := range t.rows {
-		if !failed(r) {
+		if !failed(r) || r.GetRevision() != t.revision {
 			continue
 		}
 		failures++

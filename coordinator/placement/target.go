@@ -50,35 +50,40 @@ type subject struct {
 }
 
 // duringDeployment returns the sets that the deployment's step asks for: its own
-// replicas, which are not made while it is undone, and all others, which are made
-// only from a revision that has served.
+// replicas and all others. In an undo the others are those of the base, which are
+// brought back, and the strays of superseded deployments, which go as the base serves.
 func (s subject) duringDeployment() []target {
-	step := stepIn(s.active, s.wanted.GetRegion())
+	step := fleet.StepIn(s.active, s.wanted.GetRegion())
 	if step == nil {
 		return nil // the deployment has not decided yet
 	}
-	fresh := s.target(int(step.GetNew()), s.owns)
-	old := s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) })
-	undoing := s.active.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING
-	if !undoing {
-		fresh.deployment, fresh.revision = s.active.GetId(), s.active.GetSpec().GetRevision()
+	own := s.target(int(step.GetNew()), s.owns)
+	floor := func(serving int) int { return fleet.Share(int(step.GetKeep()), int(step.GetRelief()), serving) }
+	if s.active.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING {
+		base := s.fromBase(s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) && s.base.Is(r) }))
+		strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.owns(r) && !s.base.Is(r) })
+		s.keep(&own, floor(s.serving(base)+s.serving(strays)))
+		s.keep(&strays, max(0, int(step.GetRelief())-s.serving(base)))
+		return []target{own, base, strays}
 	}
-	if s.base != nil {
-		old.deployment, old.revision = s.base.Deployment, s.base.Revision
-		wanted, before := s.size(s.active.GetSpec().GetRevision()), s.size(s.base.Revision)
-		if undoing {
-			s.keep(&fresh, fleet.Share(wanted, before, s.serving(old)))
-		} else {
-			s.keep(&old, fleet.Share(max(before, wanted), wanted, s.serving(fresh)))
-		}
-	}
-	return []target{fresh, old}
+	own.deployment, own.revision = s.active.GetId(), s.active.GetSpec().GetRevision()
+	old := s.fromBase(s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) }))
+	s.keep(&old, floor(s.serving(own)))
+	return []target{own, old}
 }
 
-// keep holds on to what serves of the set that leaves, as far as it is needed now. The
-// step says so too, but may be older than what is there, as after a change of leaders.
+// keep holds on to what serves of a set that leaves, as far as it is needed now. The
+// step's sizes may be older than what is there, as after a change of leaders.
 func (s subject) keep(leaving *target, needed int) {
 	leaving.count = max(leaving.count, min(s.serving(*leaving), needed))
+}
+
+// fromBase makes a set's missing replicas from the base; without one it only shrinks.
+func (s subject) fromBase(t target) target {
+	if s.base != nil {
+		t.deployment, t.revision = s.base.Deployment, s.base.Revision
+	}
+	return t
 }
 
 // atRest returns the set of the base, and that of strays: replicas of deployments
@@ -87,9 +92,9 @@ func (s subject) atRest() []target {
 	if s.base == nil {
 		return []target{s.target(0, func(*runwayv1.Replica) bool { return true })}
 	}
-	base := s.target(s.size(s.base.Revision), s.isBase)
-	base.deployment, base.revision = s.base.Deployment, s.base.Revision
-	strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.isBase(r) })
+	size := state.Size(s.wanted, s.view.Revision(s.id, s.base.Revision).GetSpec())
+	base := s.fromBase(s.target(size, s.base.Is))
+	strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.base.Is(r) })
 	s.keep(&strays, max(0, base.count-s.serving(base)))
 	return []target{base, strays}
 }
@@ -104,14 +109,7 @@ func (s subject) target(count int, belongs func(*runwayv1.Replica) bool) target 
 	}
 }
 
-func (s subject) owns(r *runwayv1.Replica) bool { return r.GetDeployment() == s.active.GetId() }
-
-func (s subject) isBase(r *runwayv1.Replica) bool { return r.GetRevision() == s.base.Revision }
-
-// size is how many replicas of a revision the region is whole with.
-func (s subject) size(revision uint64) int {
-	return state.Size(s.wanted, s.view.Revision(s.id, revision).GetSpec())
-}
+func (s subject) owns(r *runwayv1.Replica) bool { return fleet.Owns(s.active, r) }
 
 func (s subject) serving(t target) int {
 	return len(fleet.Select(t.replicas, func(r *runwayv1.Replica) bool { return fleet.Serves(s.view, r) }))
@@ -123,13 +121,4 @@ func (t target) missing() int {
 		return 0
 	}
 	return max(0, t.count-len(t.replicas))
-}
-
-func stepIn(d *runwayv1.Deployment, region string) *runwayv1.DeploymentTarget {
-	for _, t := range d.GetStatus().GetTargets() {
-		if t.GetRegion() == region {
-			return t
-		}
-	}
-	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/loop"
 	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
@@ -99,7 +100,7 @@ func (c *Controller) move(view *state.View, id string, t presence.Tally, now tim
 func live(view *state.View) []string {
 	var ids []string
 	for _, i := range view.Ingresses() {
-		if i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+		if fleet.Live(i) {
 			ids = append(ids, i.GetId())
 		}
 	}

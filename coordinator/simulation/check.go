@@ -99,7 +99,18 @@ func needed(view *state.View) int {
 	if w.GetServingRevision() == 0 || w.GetDelete() {
 		return 0
 	}
-	return wanted(view, w.GetServingRevision())
+	size := wanted(view, w.GetServingRevision())
+	status := view.Deployment(w.GetActiveDeployment()).GetStatus()
+	late := status.GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING && time.Since(status.GetProgressedAt().AsTime()) >= time.Minute
+	if late { // what served when it began is all that can be had
+		return min(size, found(status))
+	}
+	return size
+}
+
+// found is how many replicas served when a deployment began.
+func found(status *runwayv1.DeploymentStatus) int {
+	return int(status.GetBefore()[0].GetServing())
 }
 
 // capacity: what serves is taken only where enough serves without it. What faults
@@ -199,6 +210,9 @@ func (c *checker) ended(before *state.View, id string, after *state.View) {
 			c.world.Broken.Add("deployment %s succeeded with %d of %d replicas, and %d others serve", id, own, need, others)
 		}
 	case runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK:
+		if need = min(need, found(d.GetStatus())); !d.GetStatus().GetBefore()[0].GetTaken() {
+			need = 0 // nothing was to be brought back
+		}
 		if others < need || own > 0 {
 			c.world.Broken.Add("deployment %s was rolled back to %d of %d replicas, and %d of its own serve", id, others, need, own)
 		}

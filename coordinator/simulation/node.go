@@ -168,7 +168,7 @@ func (n *node) assign(view *state.View) {
 // evolve moves a container on when it is due, and returns when it will be.
 func (n *node) evolve(c *container) time.Duration {
 	if n.mayStop(c) && !c.stopping {
-		c.stopping, c.due = true, time.Now().Add(between(n.rand, 0, 100*time.Millisecond))
+		c.stopping, c.due = true, time.Now().Add(c.behaviour.Stop+between(n.rand, 0, 100*time.Millisecond))
 	}
 	wait := time.Until(c.due)
 	switch {

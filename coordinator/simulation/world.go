@@ -47,6 +47,8 @@ type Behaviour struct {
 	Cause *runwayv1.Cause
 	// Crash is the time from ready until it ends by itself, each time; 0 is never.
 	Crash time.Duration
+	// Stop is how long it takes to stop, beside what every replica takes.
+	Stop time.Duration
 }
 
 // World is a cluster whose machines are fake and whose decisions are real.

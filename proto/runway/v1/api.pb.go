@@ -1522,11 +1522,12 @@ func (x *ScaleResponse) GetBefore() uint32 {
 }
 
 type RestartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Workload      *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Workload       *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	Message        string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	IdempotencyKey string                 `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RestartRequest) Reset() {
@@ -1569,6 +1570,13 @@ func (x *RestartRequest) GetWorkload() *WorkloadKey {
 func (x *RestartRequest) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *RestartRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -3108,10 +3116,11 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\x06region\x18\x03 \x01(\tR\x06region\"R\n" +
 	"\rScaleResponse\x12)\n" +
 	"\x06wanted\x18\x01 \x01(\v2\x11.runway.v1.WantedR\x06wanted\x12\x16\n" +
-	"\x06before\x18\x02 \x01(\rR\x06before\"^\n" +
+	"\x06before\x18\x02 \x01(\rR\x06before\"\x87\x01\n" +
 	"\x0eRestartRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\xa4\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12'\n" +
+	"\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKey\"\xa4\x01\n" +
 	"\x0fRollbackRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x18\n" +

@@ -356,7 +356,10 @@ type IngressStats struct {
 	Workloads []*WorkloadStats       `protobuf:"bytes,1,rep,name=workloads,proto3" json:"workloads,omitempty"`
 	// The newest StatsRequest that was received before these counts were taken; 0
 	// before the first.
-	Request       uint64 `protobuf:"varint,2,opt,name=request,proto3" json:"request,omitempty"`
+	Request uint64 `protobuf:"varint,2,opt,name=request,proto3" json:"request,omitempty"`
+	// How long these counts cover: since the message before, over lost sessions too, or
+	// since the process began to count.
+	Covers        *durationpb.Duration `protobuf:"bytes,3,opt,name=covers,proto3" json:"covers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +406,13 @@ func (x *IngressStats) GetRequest() uint64 {
 		return x.Request
 	}
 	return 0
+}
+
+func (x *IngressStats) GetCovers() *durationpb.Duration {
+	if x != nil {
+		return x.Covers
+	}
+	return nil
 }
 
 type WorkloadStats struct {
@@ -1233,10 +1243,11 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\fRouteProblem\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12&\n" +
-	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\"`\n" +
+	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\"\x93\x01\n" +
 	"\fIngressStats\x126\n" +
 	"\tworkloads\x18\x01 \x03(\v2\x18.runway.v1.WorkloadStatsR\tworkloads\x12\x18\n" +
-	"\arequest\x18\x02 \x01(\x04R\arequest\"\xd5\x01\n" +
+	"\arequest\x18\x02 \x01(\x04R\arequest\x121\n" +
+	"\x06covers\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06covers\"\xd5\x01\n" +
 	"\rWorkloadStats\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x1c\n" +
@@ -1334,8 +1345,8 @@ var file_runway_v1_ingress_proto_goTypes = []any{
 	(*IngressFacts)(nil),            // 17: runway.v1.IngressFacts
 	(*WorkloadKey)(nil),             // 18: runway.v1.WorkloadKey
 	(*Cause)(nil),                   // 19: runway.v1.Cause
-	(Protocol)(0),                   // 20: runway.v1.Protocol
-	(*durationpb.Duration)(nil),     // 21: google.protobuf.Duration
+	(*durationpb.Duration)(nil),     // 20: google.protobuf.Duration
+	(Protocol)(0),                   // 21: runway.v1.Protocol
 }
 var file_runway_v1_ingress_proto_depIdxs = []int32{
 	1,  // 0: runway.v1.IngressMessage.hello:type_name -> runway.v1.IngressHello
@@ -1347,27 +1358,28 @@ var file_runway_v1_ingress_proto_depIdxs = []int32{
 	18, // 6: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
 	19, // 7: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
 	5,  // 8: runway.v1.IngressStats.workloads:type_name -> runway.v1.WorkloadStats
-	18, // 9: runway.v1.WorkloadStats.workload:type_name -> runway.v1.WorkloadKey
-	8,  // 10: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
-	9,  // 11: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
-	7,  // 12: runway.v1.RouteMessage.stats:type_name -> runway.v1.StatsRequest
-	10, // 13: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
-	18, // 14: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
-	12, // 15: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
-	13, // 16: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
-	18, // 17: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
-	20, // 18: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
-	21, // 19: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
-	11, // 20: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
-	0,  // 21: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
-	14, // 22: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
-	6,  // 23: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
-	15, // 24: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
-	23, // [23:25] is the sub-list for method output_type
-	21, // [21:23] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	20, // 9: runway.v1.IngressStats.covers:type_name -> google.protobuf.Duration
+	18, // 10: runway.v1.WorkloadStats.workload:type_name -> runway.v1.WorkloadKey
+	8,  // 11: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
+	9,  // 12: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
+	7,  // 13: runway.v1.RouteMessage.stats:type_name -> runway.v1.StatsRequest
+	10, // 14: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
+	18, // 15: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
+	12, // 16: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
+	13, // 17: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
+	18, // 18: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
+	21, // 19: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
+	20, // 20: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
+	11, // 21: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
+	0,  // 22: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
+	14, // 23: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
+	6,  // 24: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
+	15, // 25: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
+	24, // [24:26] is the sub-list for method output_type
+	22, // [22:24] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_ingress_proto_init() }

@@ -2134,7 +2134,11 @@ type DeploymentStatus struct {
 	Targets []*DeploymentTarget `protobuf:"bytes,8,rep,name=targets,proto3" json:"targets,omitempty"`
 	// Most replicas of the new set that ever served at once: only more than that is
 	// progress, so that a set that comes and goes still reaches the deadline.
-	MostServing   uint32 `protobuf:"varint,9,opt,name=most_serving,json=mostServing,proto3" json:"most_serving,omitempty"`
+	MostServing uint32 `protobuf:"varint,9,opt,name=most_serving,json=mostServing,proto3" json:"most_serving,omitempty"`
+	// What there was when it began, by region: what an undo brings back.
+	Before []*DeploymentBefore `protobuf:"bytes,10,rep,name=before,proto3" json:"before,omitempty"`
+	// It ended without success, and what served before it serves again, alone.
+	Undone        bool `protobuf:"varint,11,opt,name=undone,proto3" json:"undone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2232,6 +2236,83 @@ func (x *DeploymentStatus) GetMostServing() uint32 {
 	return 0
 }
 
+func (x *DeploymentStatus) GetBefore() []*DeploymentBefore {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *DeploymentStatus) GetUndone() bool {
+	if x != nil {
+		return x.Undone
+	}
+	return false
+}
+
+// DeploymentBefore is what a deployment found in one region.
+type DeploymentBefore struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Region string                 `protobuf:"bytes,1,opt,name=region,proto3" json:"region,omitempty"`
+	// Replicas that served then; fewer than wanted when the workload was not whole.
+	Serving uint32 `protobuf:"varint,2,opt,name=serving,proto3" json:"serving,omitempty"`
+	// Some of them were told to go, by this deployment or by one that it superseded.
+	Taken         bool `protobuf:"varint,3,opt,name=taken,proto3" json:"taken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeploymentBefore) Reset() {
+	*x = DeploymentBefore{}
+	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeploymentBefore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeploymentBefore) ProtoMessage() {}
+
+func (x *DeploymentBefore) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeploymentBefore.ProtoReflect.Descriptor instead.
+func (*DeploymentBefore) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeploymentBefore) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *DeploymentBefore) GetServing() uint32 {
+	if x != nil {
+		return x.Serving
+	}
+	return 0
+}
+
+func (x *DeploymentBefore) GetTaken() bool {
+	if x != nil {
+		return x.Taken
+	}
+	return false
+}
+
 // DeploymentTarget is the size of both sets in one region during a deployment.
 type DeploymentTarget struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2239,14 +2320,20 @@ type DeploymentTarget struct {
 	// Replicas that this deployment makes.
 	New uint32 `protobuf:"varint,2,opt,name=new,proto3" json:"new,omitempty"`
 	// Replicas that were there before it.
-	Old           uint32 `protobuf:"varint,3,opt,name=old,proto3" json:"old,omitempty"`
+	Old uint32 `protobuf:"varint,3,opt,name=old,proto3" json:"old,omitempty"`
+	// A step is a look of a moment ago; these two hold at the moment of placement. Of
+	// the set that leaves, the old one or in an undo the new one, replicas that serve
+	// stay: keep of them while none of the other set serves, none once relief do, and
+	// in proportion between.
+	Keep          uint32 `protobuf:"varint,4,opt,name=keep,proto3" json:"keep,omitempty"`
+	Relief        uint32 `protobuf:"varint,5,opt,name=relief,proto3" json:"relief,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeploymentTarget) Reset() {
 	*x = DeploymentTarget{}
-	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	mi := &file_runway_v1_objects_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2258,7 +2345,7 @@ func (x *DeploymentTarget) String() string {
 func (*DeploymentTarget) ProtoMessage() {}
 
 func (x *DeploymentTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[20]
+	mi := &file_runway_v1_objects_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2271,7 +2358,7 @@ func (x *DeploymentTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeploymentTarget.ProtoReflect.Descriptor instead.
 func (*DeploymentTarget) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{20}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeploymentTarget) GetRegion() string {
@@ -2295,15 +2382,31 @@ func (x *DeploymentTarget) GetOld() uint32 {
 	return 0
 }
 
+func (x *DeploymentTarget) GetKeep() uint32 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *DeploymentTarget) GetRelief() uint32 {
+	if x != nil {
+		return x.Relief
+	}
+	return 0
+}
+
 // Wanted is how many replicas a workload has in one region, and why. Writer: the
-// scale API or the autoscaler, never a deployment.
+// scale API or the autoscaler; a deployment reads it, and only a first one makes it.
 type Wanted struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Meta     *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
 	Workload *WorkloadKey           `protobuf:"bytes,2,opt,name=workload,proto3" json:"workload,omitempty"`
 	Region   string                 `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
-	Count    uint32                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
-	Reason   string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What was chosen, which each revision takes within its own bounds. Where nobody
+	// chose, the writer is "manifest" and each revision has its minimum.
+	Count  uint32 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Token name, "manifest" or "autoscaler".
 	Writer string `protobuf:"bytes,6,opt,name=writer,proto3" json:"writer,omitempty"`
 	// Why replicas that are wanted have no node; absent when all have one. Writer:
@@ -2316,7 +2419,7 @@ type Wanted struct {
 
 func (x *Wanted) Reset() {
 	*x = Wanted{}
-	mi := &file_runway_v1_objects_proto_msgTypes[21]
+	mi := &file_runway_v1_objects_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2431,7 @@ func (x *Wanted) String() string {
 func (*Wanted) ProtoMessage() {}
 
 func (x *Wanted) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[21]
+	mi := &file_runway_v1_objects_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2444,7 @@ func (x *Wanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wanted.ProtoReflect.Descriptor instead.
 func (*Wanted) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{21}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Wanted) GetMeta() *Meta {
@@ -2418,7 +2521,7 @@ type Replica struct {
 
 func (x *Replica) Reset() {
 	*x = Replica{}
-	mi := &file_runway_v1_objects_proto_msgTypes[22]
+	mi := &file_runway_v1_objects_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2533,7 @@ func (x *Replica) String() string {
 func (*Replica) ProtoMessage() {}
 
 func (x *Replica) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[22]
+	mi := &file_runway_v1_objects_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2546,7 @@ func (x *Replica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replica.ProtoReflect.Descriptor instead.
 func (*Replica) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{22}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Replica) GetMeta() *Meta {
@@ -2521,7 +2624,7 @@ type ReplicaPlan struct {
 
 func (x *ReplicaPlan) Reset() {
 	*x = ReplicaPlan{}
-	mi := &file_runway_v1_objects_proto_msgTypes[23]
+	mi := &file_runway_v1_objects_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2636,7 @@ func (x *ReplicaPlan) String() string {
 func (*ReplicaPlan) ProtoMessage() {}
 
 func (x *ReplicaPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[23]
+	mi := &file_runway_v1_objects_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2649,7 @@ func (x *ReplicaPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaPlan.ProtoReflect.Descriptor instead.
 func (*ReplicaPlan) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{23}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReplicaPlan) GetNode() string {
@@ -2620,7 +2723,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[24]
+	mi := &file_runway_v1_objects_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2632,7 +2735,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[24]
+	mi := &file_runway_v1_objects_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2645,7 +2748,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{24}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReplicaStatus) GetPhase() ReplicaPhase {
@@ -2734,7 +2837,7 @@ type ReplicaRouting struct {
 
 func (x *ReplicaRouting) Reset() {
 	*x = ReplicaRouting{}
-	mi := &file_runway_v1_objects_proto_msgTypes[25]
+	mi := &file_runway_v1_objects_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2746,7 +2849,7 @@ func (x *ReplicaRouting) String() string {
 func (*ReplicaRouting) ProtoMessage() {}
 
 func (x *ReplicaRouting) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[25]
+	mi := &file_runway_v1_objects_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2759,7 +2862,7 @@ func (x *ReplicaRouting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaRouting.ProtoReflect.Descriptor instead.
 func (*ReplicaRouting) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{25}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReplicaRouting) GetServing() bool {
@@ -2798,7 +2901,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_runway_v1_objects_proto_msgTypes[26]
+	mi := &file_runway_v1_objects_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2810,7 +2913,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[26]
+	mi := &file_runway_v1_objects_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +2926,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{26}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Node) GetMeta() *Meta {
@@ -2878,7 +2981,7 @@ type NodeSpec struct {
 
 func (x *NodeSpec) Reset() {
 	*x = NodeSpec{}
-	mi := &file_runway_v1_objects_proto_msgTypes[27]
+	mi := &file_runway_v1_objects_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +2993,7 @@ func (x *NodeSpec) String() string {
 func (*NodeSpec) ProtoMessage() {}
 
 func (x *NodeSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[27]
+	mi := &file_runway_v1_objects_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +3006,7 @@ func (x *NodeSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeSpec.ProtoReflect.Descriptor instead.
 func (*NodeSpec) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NodeSpec) GetCordoned() bool {
@@ -2942,7 +3045,7 @@ type NodeFacts struct {
 
 func (x *NodeFacts) Reset() {
 	*x = NodeFacts{}
-	mi := &file_runway_v1_objects_proto_msgTypes[28]
+	mi := &file_runway_v1_objects_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2954,7 +3057,7 @@ func (x *NodeFacts) String() string {
 func (*NodeFacts) ProtoMessage() {}
 
 func (x *NodeFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[28]
+	mi := &file_runway_v1_objects_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3070,7 @@ func (x *NodeFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeFacts.ProtoReflect.Descriptor instead.
 func (*NodeFacts) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NodeFacts) GetAddress() string {
@@ -3109,7 +3212,7 @@ type NodeStatus struct {
 
 func (x *NodeStatus) Reset() {
 	*x = NodeStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[29]
+	mi := &file_runway_v1_objects_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3224,7 @@ func (x *NodeStatus) String() string {
 func (*NodeStatus) ProtoMessage() {}
 
 func (x *NodeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[29]
+	mi := &file_runway_v1_objects_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3237,7 @@ func (x *NodeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatus.ProtoReflect.Descriptor instead.
 func (*NodeStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NodeStatus) GetPhase() NodePhase {
@@ -3172,7 +3275,7 @@ type Ingress struct {
 
 func (x *Ingress) Reset() {
 	*x = Ingress{}
-	mi := &file_runway_v1_objects_proto_msgTypes[30]
+	mi := &file_runway_v1_objects_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3184,7 +3287,7 @@ func (x *Ingress) String() string {
 func (*Ingress) ProtoMessage() {}
 
 func (x *Ingress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[30]
+	mi := &file_runway_v1_objects_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3197,7 +3300,7 @@ func (x *Ingress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ingress.ProtoReflect.Descriptor instead.
 func (*Ingress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ingress) GetMeta() *Meta {
@@ -3257,7 +3360,7 @@ type IngressFacts struct {
 
 func (x *IngressFacts) Reset() {
 	*x = IngressFacts{}
-	mi := &file_runway_v1_objects_proto_msgTypes[31]
+	mi := &file_runway_v1_objects_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3269,7 +3372,7 @@ func (x *IngressFacts) String() string {
 func (*IngressFacts) ProtoMessage() {}
 
 func (x *IngressFacts) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[31]
+	mi := &file_runway_v1_objects_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3282,7 +3385,7 @@ func (x *IngressFacts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressFacts.ProtoReflect.Descriptor instead.
 func (*IngressFacts) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *IngressFacts) GetPublicAddresses() []string {
@@ -3359,7 +3462,7 @@ type IngressStatus struct {
 
 func (x *IngressStatus) Reset() {
 	*x = IngressStatus{}
-	mi := &file_runway_v1_objects_proto_msgTypes[32]
+	mi := &file_runway_v1_objects_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3371,7 +3474,7 @@ func (x *IngressStatus) String() string {
 func (*IngressStatus) ProtoMessage() {}
 
 func (x *IngressStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[32]
+	mi := &file_runway_v1_objects_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3384,7 +3487,7 @@ func (x *IngressStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressStatus.ProtoReflect.Descriptor instead.
 func (*IngressStatus) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *IngressStatus) GetPhase() IngressPhase {
@@ -3419,7 +3522,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_runway_v1_objects_proto_msgTypes[33]
+	mi := &file_runway_v1_objects_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3431,7 +3534,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[33]
+	mi := &file_runway_v1_objects_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3444,7 +3547,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Token) GetMeta() *Meta {
@@ -3513,7 +3616,7 @@ type JoinToken struct {
 
 func (x *JoinToken) Reset() {
 	*x = JoinToken{}
-	mi := &file_runway_v1_objects_proto_msgTypes[34]
+	mi := &file_runway_v1_objects_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3525,7 +3628,7 @@ func (x *JoinToken) String() string {
 func (*JoinToken) ProtoMessage() {}
 
 func (x *JoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[34]
+	mi := &file_runway_v1_objects_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3538,7 +3641,7 @@ func (x *JoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinToken.ProtoReflect.Descriptor instead.
 func (*JoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *JoinToken) GetMeta() *Meta {
@@ -3615,7 +3718,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_runway_v1_objects_proto_msgTypes[35]
+	mi := &file_runway_v1_objects_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3627,7 +3730,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[35]
+	mi := &file_runway_v1_objects_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3640,7 +3743,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Event) GetMeta() *Meta {
@@ -3859,7 +3962,7 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
 	"\arestart\x18\x06 \x01(\bR\arestart\x12\x16\n" +
 	"\x06cancel\x18\a \x01(\bR\x06cancel\x12'\n" +
-	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\xab\x03\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\"\xf8\x03\n" +
 	"\x10DeploymentStatus\x120\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1a.runway.v1.DeploymentPhaseR\x05phase\x12&\n" +
 	"\x05cause\x18\x02 \x01(\v2\x10.runway.v1.CauseR\x05cause\x129\n" +
@@ -3870,11 +3973,20 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\aserving\x18\x06 \x01(\rR\aserving\x12\x16\n" +
 	"\x06wanted\x18\a \x01(\rR\x06wanted\x125\n" +
 	"\atargets\x18\b \x03(\v2\x1b.runway.v1.DeploymentTargetR\atargets\x12!\n" +
-	"\fmost_serving\x18\t \x01(\rR\vmostServing\"N\n" +
+	"\fmost_serving\x18\t \x01(\rR\vmostServing\x123\n" +
+	"\x06before\x18\n" +
+	" \x03(\v2\x1b.runway.v1.DeploymentBeforeR\x06before\x12\x16\n" +
+	"\x06undone\x18\v \x01(\bR\x06undone\"Z\n" +
+	"\x10DeploymentBefore\x12\x16\n" +
+	"\x06region\x18\x01 \x01(\tR\x06region\x12\x18\n" +
+	"\aserving\x18\x02 \x01(\rR\aserving\x12\x14\n" +
+	"\x05taken\x18\x03 \x01(\bR\x05taken\"z\n" +
 	"\x10DeploymentTarget\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\tR\x06region\x12\x10\n" +
 	"\x03new\x18\x02 \x01(\rR\x03new\x12\x10\n" +
-	"\x03old\x18\x03 \x01(\rR\x03old\"\x94\x02\n" +
+	"\x03old\x18\x03 \x01(\rR\x03old\x12\x12\n" +
+	"\x04keep\x18\x04 \x01(\rR\x04keep\x12\x16\n" +
+	"\x06relief\x18\x05 \x01(\rR\x06relief\"\x94\x02\n" +
 	"\x06Wanted\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x122\n" +
 	"\bworkload\x18\x02 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x16\n" +
@@ -4093,7 +4205,7 @@ func file_runway_v1_objects_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_objects_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_runway_v1_objects_proto_goTypes = []any{
 	(SpacePhase)(0),               // 0: runway.v1.SpacePhase
 	(Protocol)(0),                 // 1: runway.v1.Protocol
@@ -4124,31 +4236,32 @@ var file_runway_v1_objects_proto_goTypes = []any{
 	(*RevisionRequests)(nil),      // 26: runway.v1.RevisionRequests
 	(*DeploymentSpec)(nil),        // 27: runway.v1.DeploymentSpec
 	(*DeploymentStatus)(nil),      // 28: runway.v1.DeploymentStatus
-	(*DeploymentTarget)(nil),      // 29: runway.v1.DeploymentTarget
-	(*Wanted)(nil),                // 30: runway.v1.Wanted
-	(*Replica)(nil),               // 31: runway.v1.Replica
-	(*ReplicaPlan)(nil),           // 32: runway.v1.ReplicaPlan
-	(*ReplicaStatus)(nil),         // 33: runway.v1.ReplicaStatus
-	(*ReplicaRouting)(nil),        // 34: runway.v1.ReplicaRouting
-	(*Node)(nil),                  // 35: runway.v1.Node
-	(*NodeSpec)(nil),              // 36: runway.v1.NodeSpec
-	(*NodeFacts)(nil),             // 37: runway.v1.NodeFacts
-	(*NodeStatus)(nil),            // 38: runway.v1.NodeStatus
-	(*Ingress)(nil),               // 39: runway.v1.Ingress
-	(*IngressFacts)(nil),          // 40: runway.v1.IngressFacts
-	(*IngressStatus)(nil),         // 41: runway.v1.IngressStatus
-	(*Token)(nil),                 // 42: runway.v1.Token
-	(*JoinToken)(nil),             // 43: runway.v1.JoinToken
-	(*Event)(nil),                 // 44: runway.v1.Event
-	nil,                           // 45: runway.v1.RevisionSpec.EnvEntry
-	nil,                           // 46: runway.v1.RevisionSpec.LabelsEntry
-	nil,                           // 47: runway.v1.NodeFacts.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
+	(*DeploymentBefore)(nil),      // 29: runway.v1.DeploymentBefore
+	(*DeploymentTarget)(nil),      // 30: runway.v1.DeploymentTarget
+	(*Wanted)(nil),                // 31: runway.v1.Wanted
+	(*Replica)(nil),               // 32: runway.v1.Replica
+	(*ReplicaPlan)(nil),           // 33: runway.v1.ReplicaPlan
+	(*ReplicaStatus)(nil),         // 34: runway.v1.ReplicaStatus
+	(*ReplicaRouting)(nil),        // 35: runway.v1.ReplicaRouting
+	(*Node)(nil),                  // 36: runway.v1.Node
+	(*NodeSpec)(nil),              // 37: runway.v1.NodeSpec
+	(*NodeFacts)(nil),             // 38: runway.v1.NodeFacts
+	(*NodeStatus)(nil),            // 39: runway.v1.NodeStatus
+	(*Ingress)(nil),               // 40: runway.v1.Ingress
+	(*IngressFacts)(nil),          // 41: runway.v1.IngressFacts
+	(*IngressStatus)(nil),         // 42: runway.v1.IngressStatus
+	(*Token)(nil),                 // 43: runway.v1.Token
+	(*JoinToken)(nil),             // 44: runway.v1.JoinToken
+	(*Event)(nil),                 // 45: runway.v1.Event
+	nil,                           // 46: runway.v1.RevisionSpec.EnvEntry
+	nil,                           // 47: runway.v1.RevisionSpec.LabelsEntry
+	nil,                           // 48: runway.v1.NodeFacts.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
 }
 var file_runway_v1_objects_proto_depIdxs = []int32{
-	48, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
-	48, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
+	49, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
+	49, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
 	9,  // 2: runway.v1.Cluster.meta:type_name -> runway.v1.Meta
 	9,  // 3: runway.v1.Space.meta:type_name -> runway.v1.Meta
 	14, // 4: runway.v1.Space.spec:type_name -> runway.v1.SpaceSpec
@@ -4159,20 +4272,20 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	9,  // 9: runway.v1.Workload.meta:type_name -> runway.v1.Meta
 	10, // 10: runway.v1.Workload.key:type_name -> runway.v1.WorkloadKey
 	2,  // 11: runway.v1.Probe.kind:type_name -> runway.v1.ProbeKind
-	49, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
-	49, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
-	49, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
+	50, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
+	50, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
+	50, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
 	21, // 15: runway.v1.RevisionSpec.image:type_name -> runway.v1.Image
 	1,  // 16: runway.v1.RevisionSpec.protocol:type_name -> runway.v1.Protocol
 	19, // 17: runway.v1.RevisionSpec.resources:type_name -> runway.v1.Resources
 	20, // 18: runway.v1.RevisionSpec.scale:type_name -> runway.v1.ScalePolicy
 	18, // 19: runway.v1.RevisionSpec.startup_probe:type_name -> runway.v1.Probe
 	18, // 20: runway.v1.RevisionSpec.liveness_probe:type_name -> runway.v1.Probe
-	45, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
-	49, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
-	49, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
-	49, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
-	46, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
+	46, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
+	50, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
+	50, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
+	50, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
+	47, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
 	9,  // 26: runway.v1.Revision.meta:type_name -> runway.v1.Meta
 	10, // 27: runway.v1.Revision.workload:type_name -> runway.v1.WorkloadKey
 	22, // 28: runway.v1.Revision.spec:type_name -> runway.v1.RevisionSpec
@@ -4181,55 +4294,56 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	27, // 31: runway.v1.Deployment.spec:type_name -> runway.v1.DeploymentSpec
 	28, // 32: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
 	25, // 33: runway.v1.Deployment.report:type_name -> runway.v1.DeploymentReport
-	48, // 34: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
-	48, // 35: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
+	49, // 34: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
+	49, // 35: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
 	26, // 36: runway.v1.DeploymentReport.revisions:type_name -> runway.v1.RevisionRequests
 	3,  // 37: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
 	11, // 38: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
-	48, // 39: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
-	48, // 40: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
-	48, // 41: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
-	29, // 42: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
-	9,  // 43: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
-	10, // 44: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
-	11, // 45: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
-	9,  // 46: runway.v1.Replica.meta:type_name -> runway.v1.Meta
-	10, // 47: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
-	32, // 48: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
-	33, // 49: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
-	34, // 50: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
-	4,  // 51: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
-	48, // 52: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
-	5,  // 53: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
-	48, // 54: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
-	48, // 55: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
-	11, // 56: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
-	9,  // 57: runway.v1.Node.meta:type_name -> runway.v1.Meta
-	36, // 58: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
-	37, // 59: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
-	38, // 60: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
-	47, // 61: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
-	6,  // 62: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
-	48, // 63: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 64: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
-	40, // 65: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
-	41, // 66: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
-	7,  // 67: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
-	48, // 68: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 69: runway.v1.Token.meta:type_name -> runway.v1.Meta
-	8,  // 70: runway.v1.Token.role:type_name -> runway.v1.Role
-	48, // 71: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 72: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
-	8,  // 73: runway.v1.JoinToken.role:type_name -> runway.v1.Role
-	48, // 74: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 75: runway.v1.Event.meta:type_name -> runway.v1.Meta
-	48, // 76: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
-	10, // 77: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
-	78, // [78:78] is the sub-list for method output_type
-	78, // [78:78] is the sub-list for method input_type
-	78, // [78:78] is the sub-list for extension type_name
-	78, // [78:78] is the sub-list for extension extendee
-	0,  // [0:78] is the sub-list for field type_name
+	49, // 39: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
+	49, // 40: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
+	49, // 41: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
+	30, // 42: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
+	29, // 43: runway.v1.DeploymentStatus.before:type_name -> runway.v1.DeploymentBefore
+	9,  // 44: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
+	10, // 45: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
+	11, // 46: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
+	9,  // 47: runway.v1.Replica.meta:type_name -> runway.v1.Meta
+	10, // 48: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
+	33, // 49: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
+	34, // 50: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
+	35, // 51: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
+	4,  // 52: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
+	49, // 53: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
+	5,  // 54: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
+	49, // 55: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
+	49, // 56: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
+	11, // 57: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
+	9,  // 58: runway.v1.Node.meta:type_name -> runway.v1.Meta
+	37, // 59: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
+	38, // 60: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
+	39, // 61: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
+	48, // 62: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
+	6,  // 63: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
+	49, // 64: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 65: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
+	41, // 66: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
+	42, // 67: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
+	7,  // 68: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
+	49, // 69: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 70: runway.v1.Token.meta:type_name -> runway.v1.Meta
+	8,  // 71: runway.v1.Token.role:type_name -> runway.v1.Role
+	49, // 72: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 73: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
+	8,  // 74: runway.v1.JoinToken.role:type_name -> runway.v1.Role
+	49, // 75: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 76: runway.v1.Event.meta:type_name -> runway.v1.Meta
+	49, // 77: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
+	10, // 78: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
+	79, // [79:79] is the sub-list for method output_type
+	79, // [79:79] is the sub-list for method input_type
+	79, // [79:79] is the sub-list for extension type_name
+	79, // [79:79] is the sub-list for extension extendee
+	0,  // [0:79] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_objects_proto_init() }
@@ -4243,7 +4357,7 @@ func file_runway_v1_objects_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_objects_proto_rawDesc), len(file_runway_v1_objects_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
