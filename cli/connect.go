@@ -164,6 +164,9 @@ func (a *app) close() error {
 	if a.conn == nil {
 		return nil
 	}
+	if at := a.conn.TokenExpires(); !at.IsZero() {
+		a.warn("this token is valid until " + at.UTC().Format(time.RFC3339) + " only; make the next one: runwayctl tokens create NAME --role ROLE")
+	}
 	return a.conn.Close()
 }
 

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/runway-platform/runway/cli/clitest"
 	"github.com/runway-platform/runway/coordinator/client"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -31,9 +33,19 @@ type run struct {
 	// dir replaces DIR in args and is replaced in the output.
 	dir string
 	ctx context.Context
+	// expires is when the token ends, if it ends soon.
+	expires time.Time
 	// dialled is what the command line connected with.
 	dialled client.Config
 }
+
+// conn is a connection that has heard when its token ends.
+type conn struct {
+	*grpc.ClientConn
+	expires time.Time
+}
+
+func (c conn) TokenExpires() time.Time { return c.expires }
 
 // outcome is what the user sees of a run.
 type outcome struct {
@@ -59,7 +71,7 @@ func (r *run) do(t *testing.T) outcome {
 		Now:       clitest.Now.Local, Build: Build{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},
 		Dial: func(c client.Config) (Conn, error) {
 			r.dialled = c
-			return r.fake.Start(t), c.Validate()
+			return conn{r.fake.Start(t), r.expires}, c.Validate()
 		},
 	}, strings.Fields(strings.ReplaceAll(r.args, "DIR", r.dir)))
 	return outcome{exit, r.hide(stdout.String()), r.hide(stderr.String())}

@@ -39,6 +39,8 @@ type Build struct {
 type Conn interface {
 	grpc.ClientConnInterface
 	io.Closer
+	// TokenExpires returns when the token ends, if it ends soon.
+	TokenExpires() time.Time
 }
 
 // env returns an environment variable, empty when it is not set.

@@ -145,6 +145,13 @@ func TestViews_Empty(t *testing.T) {
 	}
 }
 
+// A token that is about to end is said before the last line, which is the failure's.
+func TestWarning_TokenEndsSoon(t *testing.T) {
+	at := clitest.Now.Add(5 * 24 * time.Hour)
+	(&run{fake: fullCluster(), args: "spaces list", expires: at}).golden(t, "token_ends_soon")
+	(&run{fake: &clitest.Fake{}, args: "status nothing", expires: at}).golden(t, "token_ends_soon_failure")
+}
+
 func TestLogs_FailWhenNothingCanBeHad(t *testing.T) {
 	t.Parallel()
 	f := &clitest.Fake{Lines: []*runwayv1.LogsResponse{{Problem: "replica web-c: node node-2 is not connected"}}}

@@ -3,12 +3,15 @@ package coordinator
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/identity"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 func stateWith(t *testing.T, leaf *x509.Certificate) tls.ConnectionState {
@@ -68,4 +71,37 @@ func gauge(t *testing.T, gatherer prometheus.Gatherer, name, label string) float
 	}
 	t.Fatalf("there is no metric %s for %q", name, label)
 	return 0
+}
+
+// Nobody has a token that counts; the machine of a coordinator is the way back.
+func TestConfig_MakeAdminToken(t *testing.T) {
+	c := config(t, t.TempDir())
+	process, stop := run(t, c)
+	defer stop()
+	if _, err := info(t, c, process); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.AdminTokenFile, []byte("rwt_lost\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Advertise = process.Addr().String()
+
+	token, err := c.MakeAdminToken(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	conn, err := client.Dial(client.Config{Addresses: []string{c.Advertise}, CAFile: c.CAFile, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	made, err := runwayv1.NewTokensClient(conn).ListTokens(t.Context(), &runwayv1.ListTokensRequest{})
+	if err != nil || len(made.GetTokens()) != 2 {
+		t.Errorf("ListTokens with the new token = %v, %v", made, err)
+	}
+	events := process.store.View().Events(1)
+	if len(events) != 1 || events[0].GetKind() != "token.created" || events[0].GetMessage() != "token admin made at coordinator-1" {
+		t.Errorf("the last event is %v", events)
+	}
 }

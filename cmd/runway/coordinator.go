@@ -46,5 +46,30 @@ func coordinatorCommand() *cobra.Command {
 	flags.StringSliceVar(&c.PlainHTTPRegistries, "plain-http-registries", nil, "registries that are asked without TLS, besides those on loopback")
 	flags.StringVar(&metrics, "metrics", "127.0.0.1:9464", "address of /metrics")
 	fromFileAndEnvironment(cmd)
+	cmd.AddCommand(adminTokenCommand())
+	return cmd
+}
+
+func adminTokenCommand() *cobra.Command {
+	c := coordinator.Config{Version: version}
+	cmd := &cobra.Command{
+		Use:   "admin-token",
+		Short: "Make a token of a cluster administrator, on the machine of a coordinator",
+		Long: "Makes a token of a cluster administrator when nobody has one any more. It is proven with\n" +
+			"the key in the data directory, so it runs on the machine of a coordinator, which must be running.",
+		Example: "  runway coordinator admin-token --data-dir /var/lib/runway/coordinator --advertise 10.0.0.1:7443",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			token, err := c.MakeAdminToken(cmd.Context())
+			if err != nil {
+				return err
+			}
+			fmt.Println(token)
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&c.DataDir, "data-dir", "/var/lib/runway/coordinator", "directory of the coordinator's keys")
+	flags.StringVar(&c.Advertise, "advertise", "127.0.0.1:7443", "address at which the coordinator is reached")
 	return cmd
 }

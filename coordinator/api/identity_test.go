@@ -279,7 +279,12 @@ func TestTokens_NobodyGivesMoreThanItHolds(t *testing.T) {
 		{"foreign space", spaceAdmin, &runwayv1.CreateTokenRequest{Name: "x", Role: viewer, Spaces: []string{"own", "foreign"}}, code.SpaceNotFound},
 		{"missing space", spaceAdmin, &runwayv1.CreateTokenRequest{Name: "x", Role: viewer, Spaces: []string{"nowhere"}}, code.SpaceNotFound},
 		{"no space", spaceAdmin, &runwayv1.CreateTokenRequest{Name: "x", Role: viewer}, code.SpecInvalid},
-		{"higher role", spaceAdmin, &runwayv1.CreateTokenRequest{Name: "x", Role: operator, Spaces: []string{"own"}}, code.PermissionDenied},
+		{"higher role", spaceAdmin, &runwayv1.CreateTokenRequest{Name: "x", Role: operator}, code.PermissionDenied},
+		{"admin of one space", admin, &runwayv1.CreateTokenRequest{Name: "x", Role: admin, Spaces: []string{"own"}}, code.SpecInvalid},
+		{"auditor of one space", admin, &runwayv1.CreateTokenRequest{Name: "x", Role: auditor, Spaces: []string{"own"}}, code.SpecInvalid},
+		{"recovery at a coordinator", coordinator, &runwayv1.CreateTokenRequest{Name: "x", Role: admin}, ""},
+		{"another role at a coordinator", coordinator, &runwayv1.CreateTokenRequest{Name: "x", Role: operator}, code.PermissionDenied},
+		{"a space's role at a coordinator", coordinator, &runwayv1.CreateTokenRequest{Name: "x", Role: viewer, Spaces: []string{"own"}}, code.PermissionDenied},
 		{"cluster admin", spaceAdmin, &runwayv1.CreateTokenRequest{Name: "x", Role: admin}, code.PermissionDenied},
 		{"a machine's role", admin, &runwayv1.CreateTokenRequest{Name: "x", Role: node}, code.SpecInvalid},
 		{"unknown role", admin, &runwayv1.CreateTokenRequest{Name: "x", Role: 99}, code.SpecInvalid},
@@ -332,6 +337,38 @@ func TestJoinTokens_Bounds(t *testing.T) {
 		_, err := runwayv1.NewNodesClient(b.as(admin)).CreateJoinToken(testContext(t), request)
 		if status.Code(err) != codes.InvalidArgument {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTokens_AnswersSayThatTheTokenEndsSoon(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for name, tt := range map[string]struct {
+		life time.Duration
+		said bool
+	}{"soon": {endsSoon - time.Hour, true}, "later": {endsSoon + time.Hour, false}, "never": {0, false}} {
+		var expires time.Time
+		if tt.life > 0 {
+			expires = time.Now().Add(tt.life)
+		}
+		conn := b.connect(client.Config{Token: b.token(viewer, expires, "own")})
+		if _, err := runwayv1.NewSpacesClient(conn).ListSpaces(testContext(t), &runwayv1.ListSpacesRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		stream, err := runwayv1.NewEventsClient(conn).ListEvents(testContext(t), &runwayv1.ListEventsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		want := time.Time{}
+		if tt.said {
+			want = expires.UTC().Truncate(time.Second)
+		}
+		if got := conn.TokenExpires(); !got.Equal(want) {
+			t.Errorf("%s: told that it ends at %v, want %v", name, got, want)
 		}
 	}
 }

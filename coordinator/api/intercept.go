@@ -8,12 +8,17 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/proto/code"
 )
+
+// endsSoon is long enough to be seen at least once by who comes every week.
+const endsSoon = 14 * 24 * time.Hour
 
 // call is one request on its way through the interceptors.
 type call struct {
@@ -30,6 +35,11 @@ func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo
 	if err := a.admit(ctx, c); err != nil {
 		return nil, err
 	}
+	if ending := c.ending(); ending != nil {
+		if err := grpc.SetHeader(ctx, ending); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.scope(request); err != nil {
 		return nil, err
 	}
@@ -42,9 +52,23 @@ func (a *API) stream(service any, stream grpc.ServerStream, info *grpc.StreamSer
 	if err := a.admit(stream.Context(), c); err != nil {
 		return err
 	}
+	if ending := c.ending(); ending != nil {
+		if err := stream.SetHeader(ending); err != nil {
+			return err
+		}
+	}
 	ctx, release := a.whileValid(stream.Context(), c.who)
 	defer release()
 	return next(service, &scopedStream{ServerStream: stream, ctx: caller.With(ctx, c.who), call: c})
+}
+
+// ending tells the owner of a token that its life is about to end, so that a new one
+// is made in time. Machines renew by themselves.
+func (c *call) ending() metadata.MD {
+	if c.who.Role < viewer || c.who.Expires.IsZero() || c.who.Expires.Sub(c.began) > endsSoon {
+		return nil
+	}
+	return metadata.Pairs(client.ExpiryHeader, c.who.Expires.UTC().Format(time.RFC3339))
 }
 
 func newCall(method string) *call {

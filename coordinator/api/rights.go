@@ -54,6 +54,10 @@ var (
 	operators  = []runwayv1.Role{operator, admin}
 	overseers  = []runwayv1.Role{operator, auditor, admin}
 	admins     = []runwayv1.Role{admin}
+	// tokenMakers: a coordinator may make a token of an admin, and nothing else; its
+	// key is on the machine that also holds the key of every secret. It is the way
+	// back when the last admin's token is lost or has expired.
+	tokenMakers = []runwayv1.Role{coordinator, spaceAdmin, admin}
 )
 
 // rights is the one table of who may do what. A method without a row is denied to
@@ -97,7 +101,7 @@ var rights = map[string]right{
 
 	runwayv1.Events_ListEvents_FullMethodName: {roles: watchers, space: ofWorkloadOrAll},
 
-	runwayv1.Tokens_CreateToken_FullMethodName: {roles: deleters, writes: true},
+	runwayv1.Tokens_CreateToken_FullMethodName: {roles: tokenMakers, writes: true},
 	runwayv1.Tokens_ListTokens_FullMethodName:  {roles: []runwayv1.Role{spaceAdmin, auditor, admin}},
 	runwayv1.Tokens_RevokeToken_FullMethodName: {roles: deleters, writes: true},
 

@@ -146,7 +146,7 @@ var matrix = map[string]string{
 	"Services.Rollback":            "deployer space_admin cluster_admin",
 	"Deployments.CancelDeployment": "deployer space_admin cluster_admin",
 	"Services.DeleteService":       "space_admin cluster_admin",
-	"Tokens.CreateToken":           "space_admin cluster_admin",
+	"Tokens.CreateToken":           "coordinator space_admin cluster_admin",
 	"Tokens.RevokeToken":           "space_admin cluster_admin",
 	"Tokens.ListTokens":            "space_admin auditor cluster_admin",
 	"Nodes.ListNodes":              "operator auditor cluster_admin",

@@ -84,6 +84,9 @@ func checkGrant(view *state.View, who caller.Caller, request *runwayv1.CreateTok
 	if caller.HoldsInSpaces(request.GetRole()) && len(request.GetSpaces()) == 0 {
 		return invalid(code.SpecInvalid, "a token of role %s needs the names of its spaces", request.GetRole())
 	}
+	if !caller.HoldsInSpaces(request.GetRole()) && len(request.GetSpaces()) > 0 {
+		return invalid(code.SpecInvalid, "role %s holds in the whole cluster; leave its spaces out, or give a role that holds in spaces", request.GetRole())
+	}
 	for _, space := range request.GetSpaces() {
 		if !who.Sees(space) || view.Space(space) == nil {
 			return noSpace(space)
@@ -97,8 +100,11 @@ func checkGrant(view *state.View, who caller.Caller, request *runwayv1.CreateTok
 
 // holds says whether the caller has everything that a token would have.
 func holds(who caller.Caller, role runwayv1.Role, spaces []string) bool {
-	if who.Role == admin {
+	switch who.Role {
+	case admin:
 		return who.SeesAll()
+	case coordinator:
+		return role == admin && len(spaces) == 0
 	}
 	if who.Role != spaceAdmin || !caller.HoldsInSpaces(role) || len(spaces) == 0 {
 		return false

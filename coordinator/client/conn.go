@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,6 +33,10 @@ var reconnect = backoff.Config{
 	BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
 }
 
+// ExpiryHeader is how a coordinator says in an answer that the caller's token ends
+// soon, and when.
+const ExpiryHeader = "runway-token-expires"
+
 // ErrClosed means that the connection was closed by its owner.
 var ErrClosed = errors.New("client connection is closed")
 
@@ -52,6 +57,8 @@ type Conn struct {
 	preferred string
 	conns     map[string]*grpc.ClientConn
 	closed    bool
+	// expires is when the token ends, if it ends soon.
+	expires atomic.Pointer[time.Time]
 }
 
 var _ grpc.ClientConnInterface = (*Conn)(nil)
@@ -93,6 +100,24 @@ func (c *Conn) Leader() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.preferred
+}
+
+// TokenExpires returns when the life of the caller's token ends, once a coordinator
+// has said that it ends soon; zero before.
+func (c *Conn) TokenExpires() time.Time {
+	if at := c.expires.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
+func (c *Conn) noteExpiry(header []string) {
+	if len(header) != 1 {
+		return
+	}
+	if at, err := time.Parse(time.RFC3339, header[0]); err == nil {
+		c.expires.Store(&at)
+	}
 }
 
 // grpc.ClientConnInterface
@@ -170,7 +195,7 @@ func (c *Conn) options() []grpc.DialOption {
 		grpc.WithTransportCredentials(credentials.NewTLS(c.trust.tls())),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 		grpc.WithKeepaliveParams(alive),
-		grpc.WithStatsHandler(sentMarker{}),
+		grpc.WithStatsHandler(sentMarker{conn: c}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.MaxCallSendMsgSize(maxMessageBytes)),
 	}
 	if c.config.Token != "" {

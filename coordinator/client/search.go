@@ -87,19 +87,21 @@ func (s *search) wait(ctx context.Context) bool {
 // then it had no effect and may be repeated elsewhere.
 type sentKey struct{}
 
-// sentMarker sets the flag.
-type sentMarker struct{}
+// sentMarker sets the flag, and keeps what an answer says of the caller's token.
+type sentMarker struct{ conn *Conn }
 
 // stats.Handler
 
 func (sentMarker) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
 
-func (sentMarker) HandleRPC(ctx context.Context, event stats.RPCStats) {
-	if _, ok := event.(*stats.OutHeader); !ok {
-		return
-	}
-	if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok {
-		sent.Store(true)
+func (m sentMarker) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	switch e := event.(type) {
+	case *stats.OutHeader:
+		if sent, ok := ctx.Value(sentKey{}).(*atomic.Bool); ok {
+			sent.Store(true)
+		}
+	case *stats.InHeader:
+		m.conn.noteExpiry(e.Header.Get(ExpiryHeader))
 	}
 }
 

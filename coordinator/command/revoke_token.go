@@ -32,6 +32,8 @@ func hasOtherAdmin(tx *state.Tx, id string) bool {
 	return false
 }
 
+// isAdmin says whether the token could make another of its kind: one that is limited
+// to spaces cannot.
 func isAdmin(tx *state.Tx, token *runwayv1.Token) bool {
-	return token.GetRole() == runwayv1.Role_ROLE_CLUSTER_ADMIN && !hasExpired(tx, token.GetExpiresAt())
+	return token.GetRole() == runwayv1.Role_ROLE_CLUSTER_ADMIN && len(token.GetSpaces()) == 0 && !hasExpired(tx, token.GetExpiresAt())
 }

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -48,6 +49,13 @@ func end(s *State, deployment string, phase runwayv1.DeploymentPhase) *runwayv1.
 		Status:        &runwayv1.DeploymentStatus{Phase: phase},
 		ModifiedIndex: s.View().Deployment(deployment).GetMeta().GetModifiedIndex(),
 	}
+}
+
+// limitedAdmin is a token that cannot make another admin.
+func limitedAdmin() *runwayv1.PutToken {
+	return &runwayv1.PutToken{Token: &runwayv1.Token{
+		Id: "limited", Name: "limited", Hash: bytes.Repeat([]byte{7}, 32), Role: runwayv1.Role_ROLE_CLUSTER_ADMIN, Spaces: []string{SpaceName},
+	}}
 }
 
 func TestApply_rejects(t *testing.T) {
@@ -103,6 +111,7 @@ func TestApply_rejects(t *testing.T) {
 		{"a token without a hash", nil, &runwayv1.PutToken{Token: &runwayv1.Token{Id: "t", Role: runwayv1.Role_ROLE_VIEWER}}, command.ErrInvalid, code.SpecInvalid},
 		{"a token for a machine", nil, &runwayv1.PutToken{Token: Token("t", runwayv1.Role_ROLE_NODE)}, command.ErrInvalid, code.SpecInvalid},
 		{"a join token for a person", nil, &runwayv1.PutJoinToken{Token: JoinToken("t", runwayv1.Role_ROLE_OPERATOR)}, command.ErrInvalid, code.SpecInvalid},
+		{"revoking the last admin but one of a space", []proto.Message{limitedAdmin()}, &runwayv1.RevokeToken{Token: "admin"}, command.ErrConflict, code.Conflict},
 		{"revoking the last admin", nil, &runwayv1.RevokeToken{Token: "admin"}, command.ErrConflict, code.Conflict},
 		{"an unknown join token", nil, &runwayv1.UseJoinToken{Token: "x"}, command.ErrNotFound, code.JoinTokenInvalid},
 		{"an event without a kind", nil, &runwayv1.RecordEvents{Events: []*runwayv1.Event{{}}}, command.ErrInvalid, code.SpecInvalid},
