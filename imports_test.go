@@ -45,6 +45,7 @@ var rules = []rule{
 	{"coordinator/nodehealth", controller("coordinator/presence"), nil, meetInState},
 	{"coordinator/reaper", controller(), nil, meetInState},
 	{"coordinator/report", controller("coordinator/presence"), nil, meetInState},
+	{"coordinator/tokens", controller(), nil, meetInState},
 	{"coordinator/spaces", controller("provisioning"), nil, meetInState},
 	{"coordinator", []string{"proto", "scheduler", "provisioning", "coordinator", "atomicfile"}, []string{"github.com/caddyserver", "github.com/coredns", "github.com/containerd/containerd"},
 		"the coordinator decides; it runs no container and serves no request"},

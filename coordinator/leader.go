@@ -17,6 +17,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/reaper"
 	"github.com/runway-platform/runway/coordinator/report"
 	"github.com/runway-platform/runway/coordinator/spaces"
+	"github.com/runway-platform/runway/coordinator/tokens"
 )
 
 // runner is a loop that ends with its context and returns when its children have.
@@ -94,6 +95,7 @@ func (c *Coordinator) leaderLoops() []runner {
 		deployment.New(deployment.Config{Views: views, Applier: c.node, Log: log}),
 		placement.New(placement.Config{Views: views, Applier: c.node, NewID: newReplicaID, Log: log}),
 		reaper.New(reaper.Config{Views: views, Applier: c.node, Log: log}),
+		tokens.New(tokens.Config{Views: views, Applier: c.node, Log: log}),
 		report.New(report.Config{Views: views, Applier: c.node, Tallies: c.presence, Log: log}),
 	}
 }
