@@ -33,7 +33,19 @@ type waitFlags struct {
 
 func (f *waitFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "do not wait for the end")
+	f.registerTimeout(cmd)
+}
+
+func (f *waitFlags) registerTimeout(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.timeout, "timeout", defaultWait, "longest wait; the deployment goes on after it")
+}
+
+// check refuses a wait that would end before it began.
+func (f *waitFlags) check(cmd *cobra.Command) error {
+	if f.timeout <= 0 {
+		return usagef(cmd, "--timeout %s is not positive", f.timeout)
+	}
+	return nil
 }
 
 func (a *app) deployCommand() *cobra.Command {
@@ -48,8 +60,8 @@ func (a *app) deployCommand() *cobra.Command {
 			"  runwayctl deploy -f .runway/runway.yml --detach",
 		Args: between(0, "SERVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if flags.wait.timeout <= 0 {
-				return usagef(cmd, "--timeout %s is not positive", flags.wait.timeout)
+			if err := flags.wait.check(cmd); err != nil {
+				return err
 			}
 			return a.deploy(cmd.Context(), flags, firstOf(args))
 		},

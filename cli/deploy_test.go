@@ -55,6 +55,7 @@ func withArgs(r *run, args string) *run { r.args += " " + args; return r }
 func TestDeploy_ShowsItsEnd(t *testing.T) {
 	t.Parallel()
 	replica := clitest.Replica("web-a", starting, false, false)
+	undone := func(d *runwayv1.Deployment) *runwayv1.Deployment { d.Status.Undone = true; return d }
 	first := func(d *runwayv1.Deployment) *runwayv1.Deployment { d.Spec.PreviousRevision = 0; return d }
 	for name, r := range map[string]*run{
 		"deploy":                  deployRun(t),
@@ -69,7 +70,9 @@ func TestDeploy_ShowsItsEnd(t *testing.T) {
 		"deploy_failed":           deployRun(t, clitest.Step(first(clitest.Deployment(failed, 0, probeFailed())), replica)),
 		"deploy_unplaceable":      deployRun(t, clitest.Step(first(clitest.Deployment(failed, 0, unplaceable())))),
 		"deploy_partly_placed":    deployRun(t, clitest.Step(first(clitest.Deployment(failed, 0, unplaceable())), replica)),
-		"deploy_cancelled":        deployRun(t, clitest.Step(clitest.Deployment(cancelled, 0, &runwayv1.Cause{Code: string(code.DeploymentCancelled), Summary: "cancelled by jane"}))),
+		"deploy_cancelled":        deployRun(t, clitest.Step(undone(clitest.Deployment(cancelled, 0, &runwayv1.Cause{Code: string(code.DeploymentCancelled), Summary: "cancelled by jane"})))),
+		"deploy_cancelled_half":   deployRun(t, clitest.Step(clitest.Deployment(cancelled, 0, &runwayv1.Cause{Code: string(code.DeploymentCancelled), Summary: "cancelled by jane"}))),
+		"deploy_undo_failed":      deployRun(t, clitest.Step(clitest.Deployment(failed, 0, probeFailed()), replica)),
 		"deploy_superseded":       deployRun(t, clitest.Step(clitest.Deployment(superseded, 0, &runwayv1.Cause{Code: string(code.DeploymentSuperseded), Summary: "deployment 01JNQ9 took over"}))),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,18 +118,38 @@ func TestDeploy_SendsWhatTheManifestSays(t *testing.T) {
 // An answer that is lost is asked for again with the same key.
 func TestDeploy_RepeatsWithOneKey(t *testing.T) {
 	t.Parallel()
-	r := deployRun(t)
-	r.fake.Refuse = map[string]error{"Deploy": status.Error(codes.Unavailable, "gone")}
-	r.fake.Refusals = map[string]int{"Deploy": deployAttempts - 1}
-	if o := r.do(t); o.exit != 0 {
-		t.Fatalf("exit %d: %s", o.exit, o.stderr)
+	for method, args := range map[string]string{"Deploy": "deploy -f DIR", "Rollback": "rollback web", "Restart": "restart web"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			r := deployRun(t)
+			r.args = args
+			r.fake.Refuse = map[string]error{method: status.Error(codes.Unavailable, "gone")}
+			r.fake.Refusals = map[string]int{method: deployAttempts - 1}
+			if o := r.do(t); o.exit != 0 {
+				t.Fatalf("exit %d: %s", o.exit, o.stderr)
+			}
+			keys := map[string]bool{}
+			for _, request := range r.fake.Requests(method) {
+				keys[request.(interface{ GetIdempotencyKey() string }).GetIdempotencyKey()] = true
+			}
+			if len(keys) != 1 || keys[""] {
+				t.Errorf("keys %v, want one", keys)
+			}
+		})
 	}
-	keys := map[string]bool{}
-	for _, request := range r.fake.Requests("Deploy") {
-		keys[request.(*runwayv1.DeployRequest).GetIdempotencyKey()] = true
-	}
-	if len(keys) != 1 {
-		t.Errorf("keys %v, want one", keys)
+}
+
+// A wait that cannot last is refused before anything is asked.
+func TestTimeout_IsPositive(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"restart web", "rollback web", "deployments attach 01JNQ8Z3"} {
+		r := &run{fake: clitest.Healthy(), args: args + " --timeout 0s"}
+		if o := r.do(t); o.exit != exitUsage || !strings.Contains(o.stderr, "--timeout 0s is not positive") {
+			t.Errorf("%s: exit %d, want %d: %s", args, o.exit, exitUsage, o.stderr)
+		}
+		if n := len(r.fake.Requests("Restart")) + len(r.fake.Requests("Rollback")) + len(r.fake.Requests("GetDeployment")); n != 0 {
+			t.Errorf("%s: %d requests, want none", args, n)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) deploymentsCommand() *cobra.Command {
-	var timeout time.Duration
+	var wait waitFlags
 	list := &cobra.Command{
 		Use: "list SERVICE", Short: "List the deployments of a service", Args: exactly("SERVICE"),
 		Example: "  runwayctl deployments list web",
@@ -23,9 +23,14 @@ func (a *app) deploymentsCommand() *cobra.Command {
 	attach := &cobra.Command{
 		Use: "attach ID", Short: "Follow a deployment to its end, as deploy does", Args: exactly("ID"),
 		Example: "  runwayctl deployments attach 01JD3V",
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.attach(cmd.Context(), args[0], timeout) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := wait.check(cmd); err != nil {
+				return err
+			}
+			return a.attach(cmd.Context(), args[0], wait.timeout)
+		},
 	}
-	attach.Flags().DurationVar(&timeout, "timeout", defaultWait, "longest wait; the deployment goes on after it")
+	wait.registerTimeout(attach)
 	cancel := &cobra.Command{
 		Use: "cancel ID", Short: "Cancel a deployment; the revision before it serves on", Args: exactly("ID"),
 		Example: "  runwayctl deployments cancel 01JD3V",

@@ -114,7 +114,8 @@ func (w *watch) mine() []*runwayv1.ReplicaView {
 	return mine
 }
 
-// state is the deployment in one line: "rolling: 1 of 3 serving, 1 starting".
+// state is the deployment in one line: "rolling: 1 of 3 serving, 1 starting", and while
+// it is undone why.
 func (w *watch) state() string {
 	s := w.last.GetDeployment().GetStatus()
 	parts := []string{fmt.Sprintf("%d of %d serving", s.GetServing(), s.GetWanted())}
@@ -127,7 +128,11 @@ func (w *watch) state() string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[name], name))
 		}
 	}
-	return deploymentPhase(s.GetPhase()) + ": " + strings.Join(parts, ", ")
+	text := deploymentPhase(s.GetPhase()) + ": " + strings.Join(parts, ", ")
+	if cause := s.GetCause(); cause != nil {
+		text += " (" + cause.GetCode() + " " + oneLine(cause.GetSummary()) + ")"
+	}
+	return text
 }
 
 // stages of a replica that is not serving yet, in the order of its life.
@@ -207,8 +212,10 @@ func (w *watch) ending() string {
 		return text
 	case previous == 0:
 		return text + ": no revision serves"
+	case w.phase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK || d.GetStatus().GetUndone():
+		return fmt.Sprintf("%s: revision %d serves as before", text, previous)
 	}
-	return fmt.Sprintf("%s: revision %d serves as before", text, previous)
+	return fmt.Sprintf("%s: revision %d does not serve as before yet; see runwayctl why %s", text, previous, d.GetWorkload().GetService())
 }
 
 func (w *watch) took() string {

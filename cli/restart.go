@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 
+	"github.com/oklog/ulid/v2"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"github.com/spf13/cobra"
 )
@@ -16,6 +17,9 @@ func (a *app) restartCommand() *cobra.Command {
 		Example: "  runwayctl restart web -m 'new upstream address'",
 		Args:    exactly("SERVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := wait.check(cmd); err != nil {
+				return err
+			}
 			return a.restart(cmd.Context(), args[0], message, wait)
 		},
 	}
@@ -29,7 +33,10 @@ func (a *app) restart(ctx context.Context, service, message string, wait waitFla
 	if err != nil {
 		return err
 	}
-	reply, err := ask(ctx, c.services.Restart, &runwayv1.RestartRequest{Workload: a.key(service), Message: message})
+	request := &runwayv1.RestartRequest{Workload: a.key(service), Message: message, IdempotencyKey: ulid.Make().String()}
+	reply, err := submit(ctx, service, func(ctx context.Context) (*runwayv1.DeployResponse, error) {
+		return c.services.Restart(ctx, request)
+	})
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,11 @@ func (a *app) rollbackCommand() *cobra.Command {
 			"  runwayctl rollback web --to 7 -m 'checkout is broken'",
 		Args: exactly("SERVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case cmd.Flags().Changed("to") && flags.to == 0:
+			if cmd.Flags().Changed("to") && flags.to == 0 {
 				return usagef(cmd, "--to 0 is no revision")
-			case flags.wait.timeout <= 0:
-				return usagef(cmd, "--timeout %s is not positive", flags.wait.timeout)
+			}
+			if err := flags.wait.check(cmd); err != nil {
+				return err
 			}
 			return a.rollback(cmd.Context(), args[0], flags)
 		},

@@ -45,6 +45,7 @@ func Deployment(phase runwayv1.DeploymentPhase, serving uint32, cause *runwayv1.
 	if phase >= runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
 		d.Status.EndedAt = Before(time.Minute - 2100*time.Millisecond)
 		d.Report = Report()
+		d.Status.Undone = phase == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK
 	}
 	return d
 }

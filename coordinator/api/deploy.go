@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/names"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
@@ -12,8 +14,6 @@ import (
 )
 
 const (
-	// rolling is the strategy when none is named, and the only one so far.
-	rolling = "rolling"
 	// maxMessage and maxKey bound what people and CI add to a deployment, in bytes.
 	maxMessage = 1024
 	maxKey     = 128
@@ -34,11 +34,11 @@ func (s serviceService) Deploy(ctx context.Context, request *runwayv1.DeployRequ
 	if spec.Image.Resolved, err = s.config.Images.Resolve(ctx, spec.GetImage().GetReference()); err != nil {
 		return nil, err
 	}
-	deployment, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
+	started, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
 		Deployment:     newID("d-"),
 		Workload:       request.GetWorkload(),
 		Spec:           spec,
-		Strategy:       rolling,
+		Strategy:       cmp.Or(request.GetStrategy(), deployment.DefaultStrategy),
 		CreatedBy:      caller.From(ctx).Name,
 		Message:        request.GetMessage(),
 		IdempotencyKey: request.GetIdempotencyKey(),
@@ -47,7 +47,7 @@ func (s serviceService) Deploy(ctx context.Context, request *runwayv1.DeployRequ
 	if err != nil {
 		return nil, err
 	}
-	return s.deployed(deployment, warnings), nil
+	return s.deployed(started, warnings), nil
 }
 
 // Restart replaces every replica by a new one of the revision that serves.
@@ -55,21 +55,22 @@ func (s serviceService) Restart(ctx context.Context, request *runwayv1.RestartRe
 	if _, err := find(s.view(), request.GetWorkload()); err != nil {
 		return nil, err
 	}
-	if len(request.GetMessage()) > maxMessage {
-		return nil, invalid(code.SpecInvalid, "the message has more than %d bytes", maxMessage)
+	if err := checkNotes(request); err != nil {
+		return nil, err
 	}
-	deployment, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
-		Deployment: newID("d-"),
-		Workload:   request.GetWorkload(),
-		Strategy:   rolling,
-		CreatedBy:  caller.From(ctx).Name,
-		Message:    request.GetMessage(),
-		Restart:    true,
+	started, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
+		Deployment:     newID("d-"),
+		Workload:       request.GetWorkload(),
+		Strategy:       deployment.DefaultStrategy,
+		CreatedBy:      caller.From(ctx).Name,
+		Message:        request.GetMessage(),
+		Restart:        true,
+		IdempotencyKey: request.GetIdempotencyKey(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.deployed(deployment, nil), nil
+	return s.deployed(started, nil), nil
 }
 
 // checkDeploy refuses what can be refused without asking a registry.
@@ -81,11 +82,11 @@ func (s serviceService) checkDeploy(view *state.View, request *runwayv1.DeployRe
 	if view.Space(key.GetSpace()) == nil {
 		return nil, nil, noSpace(key.GetSpace())
 	}
-	if request.GetStrategy() != "" && request.GetStrategy() != rolling {
-		return nil, nil, invalid(code.SpecInvalid, "strategy %q is not built yet; there is %q", cut(request.GetStrategy()), rolling)
+	if _, err := deployment.Lookup(request.GetStrategy()); err != nil {
+		return nil, nil, invalid(code.SpecInvalid, "%v", err)
 	}
-	if len(request.GetMessage()) > maxMessage || len(request.GetIdempotencyKey()) > maxKey {
-		return nil, nil, invalid(code.SpecInvalid, "the message may have %d bytes and the idempotency key %d", maxMessage, maxKey)
+	if err := checkNotes(request); err != nil {
+		return nil, nil, err
 	}
 	spec, warnings, err := complete(request.GetSpec())
 	if err != nil {
@@ -95,6 +96,17 @@ func (s serviceService) checkDeploy(view *state.View, request *runwayv1.DeployRe
 		return nil, nil, err
 	}
 	return spec, warnings, fitsSomeNode(view, spec.GetResources())
+}
+
+// checkNotes refuses a message or a key that is too long for the history.
+func checkNotes(request interface {
+	GetMessage() string
+	GetIdempotencyKey() string
+}) error {
+	if len(request.GetMessage()) > maxMessage || len(request.GetIdempotencyKey()) > maxKey {
+		return invalid(code.SpecInvalid, "the message may have %d bytes and the idempotency key %d", maxMessage, maxKey)
+	}
+	return nil
 }
 
 func (s serviceService) deployed(deployment *runwayv1.Deployment, warnings []string) *runwayv1.DeployResponse {

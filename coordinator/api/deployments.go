@@ -29,7 +29,7 @@ type deploymentService struct {
 // runwayv1.DeploymentsServer
 
 func (s deploymentService) GetDeployment(ctx context.Context, request *runwayv1.GetDeploymentRequest) (*runwayv1.Deployment, error) {
-	return deployment(s.view(), caller.From(ctx), request.GetId())
+	return findDeployment(s.view(), caller.From(ctx), request.GetId())
 }
 
 func (s deploymentService) ListDeployments(ctx context.Context, request *runwayv1.ListDeploymentsRequest) (*runwayv1.ListDeploymentsResponse, error) {
@@ -51,7 +51,7 @@ func (s deploymentService) ListDeployments(ctx context.Context, request *runwayv
 
 func (s deploymentService) CancelDeployment(ctx context.Context, request *runwayv1.CancelDeploymentRequest) (*runwayv1.Deployment, error) {
 	who := caller.From(ctx)
-	if _, err := deployment(s.view(), who, request.GetId()); err != nil {
+	if _, err := findDeployment(s.view(), who, request.GetId()); err != nil {
 		return nil, err
 	}
 	return apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.CancelDeployment{Deployment: request.GetId(), By: who.Name})
@@ -65,7 +65,7 @@ func (s deploymentService) WatchDeployment(request *runwayv1.WatchDeploymentRequ
 	for {
 		view := s.view()
 		changed := view.Changed(state.TableDeployments, state.TableReplicas)
-		d, err := deployment(view, caller.From(ctx), request.GetId())
+		d, err := findDeployment(view, caller.From(ctx), request.GetId())
 		if err != nil {
 			return err
 		}
@@ -142,8 +142,8 @@ func watched(view *state.View, d *runwayv1.Deployment) *runwayv1.WatchDeployment
 	return answer
 }
 
-// deployment returns one that exists for the caller.
-func deployment(view *state.View, who caller.Caller, id string) (*runwayv1.Deployment, error) {
+// findDeployment returns one that exists for the caller.
+func findDeployment(view *state.View, who caller.Caller, id string) (*runwayv1.Deployment, error) {
 	d := view.Deployment(id)
 	if d == nil || !who.Sees(d.GetWorkload().GetSpace()) {
 		return nil, noDeployment(id)

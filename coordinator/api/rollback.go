@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -21,21 +22,21 @@ func (s serviceService) Rollback(ctx context.Context, request *runwayv1.Rollback
 	if err != nil {
 		return nil, err
 	}
-	if len(request.GetMessage()) > maxMessage || len(request.GetIdempotencyKey()) > maxKey {
-		return nil, invalid(code.SpecInvalid, "the message may have %d bytes and the idempotency key %d", maxMessage, maxKey)
+	if err := checkNotes(request); err != nil {
+		return nil, err
 	}
-	if made := madeBy(view, workload, request.GetIdempotencyKey()); made != nil {
+	if made := view.DeploymentOfRequest(state.IDOf(workload.GetKey()), request.GetIdempotencyKey()); made != nil {
 		return s.deployed(made, nil), nil
 	}
 	revision, err := rollbackTarget(view, workload, request.GetRevision())
 	if err != nil {
 		return nil, err
 	}
-	deployment, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
+	started, err := apply[*runwayv1.Deployment](ctx, s.API, &runwayv1.Deploy{
 		Deployment:     newID("d-"),
 		Workload:       workload.GetKey(),
 		Revision:       revision.GetNumber(),
-		Strategy:       rolling,
+		Strategy:       deployment.DefaultStrategy,
 		CreatedBy:      caller.From(ctx).Name,
 		Message:        rollbackMessage(request.GetMessage(), workload.GetServingRevision(), revision.GetNumber()),
 		IdempotencyKey: request.GetIdempotencyKey(),
@@ -44,28 +45,17 @@ func (s serviceService) Rollback(ctx context.Context, request *runwayv1.Rollback
 	if err != nil {
 		return nil, err
 	}
-	return s.deployed(deployment, nil), nil
+	return s.deployed(started, nil), nil
 }
 
 func rollbackMessage(given string, from, to uint64) string {
-	if given != "" {
+	switch {
+	case given != "":
 		return given
+	case from == 0:
+		return fmt.Sprintf("deploy revision %d again", to)
 	}
 	return fmt.Sprintf("roll back from revision %d to %d", from, to)
-}
-
-// madeBy returns the deployment that an earlier request with the same key made: an
-// answer that was lost must not make a second one.
-func madeBy(view *state.View, workload *runwayv1.Workload, key string) *runwayv1.Deployment {
-	if key == "" {
-		return nil
-	}
-	for _, d := range view.DeploymentsOf(state.IDOf(workload.GetKey())) {
-		if d.GetSpec().GetIdempotencyKey() == key {
-			return d
-		}
-	}
-	return nil
 }
 
 // rollbackTarget returns the revision to go back to: the one that was asked for, or
@@ -83,7 +73,10 @@ func rollbackTarget(view *state.View, workload *runwayv1.Workload, asked uint64)
 	case asked == workload.GetServingRevision() && active == nil:
 		return nil, invalid(code.SpecInvalid, "revision %d serves already; `runwayctl restart` replaces its replicas", asked)
 	}
-	if number == 0 {
+	switch {
+	case number == 0 && workload.GetServingRevision() == 0:
+		return nil, refuse(invalidStatus, code.NothingBefore, "no revision of service %q has ever served", workload.GetKey().GetService())
+	case number == 0:
 		return nil, refuse(invalidStatus, code.NothingBefore, "no revision of service %q served before revision %d", workload.GetKey().GetService(), workload.GetServingRevision())
 	}
 	revision := view.Revision(id, number)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
+	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -95,6 +97,64 @@ func TestRollback_SkipsRestartsAndGoesForthAgain(t *testing.T) {
 
 // The deployment that served before may be forgotten; the serving one still names
 // its revision.
+func TestRollback_SaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	services := runwayv1.NewServicesClient(b.as(deployer))
+	b.history(failed)
+	ask := func(revision uint64) (*runwayv1.DeployResponse, error) {
+		return services.Rollback(testContext(t), &runwayv1.RollbackRequest{Workload: key("own", "web"), Revision: revision})
+	}
+	if _, err := ask(0); err == nil || !strings.Contains(err.Error(), `no revision of service "web" has ever served`) {
+		t.Errorf("where nothing ever served: %v", err)
+	}
+	answer, err := ask(1)
+	if got := answer.GetDeployment().GetSpec().GetMessage(); err != nil || got != "deploy revision 1 again" {
+		t.Errorf("where nothing serves: message %q, %v", got, err)
+	}
+}
+
+// A repeated request is the one that was made: an answer may be lost on the way.
+func TestRestart_SameRequestHappensOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	services := runwayv1.NewServicesClient(b.as(deployer))
+	b.history(succeeded)
+	request := &runwayv1.RestartRequest{Workload: key("own", "web"), IdempotencyKey: "once"}
+	first, err := services.Restart(testContext(t), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := services.Restart(testContext(t), request)
+	if err != nil || again.GetDeployment().GetId() != first.GetDeployment().GetId() {
+		t.Errorf("the same key gave %v, %v, want %s", again.GetDeployment(), err, first.GetDeployment().GetId())
+	}
+	request.IdempotencyKey = strings.Repeat("x", maxKey+1)
+	if _, err := services.Restart(testContext(t), request); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("endless key: %v", err)
+	}
+}
+
+// Every strategy of the registry can be named, and the answer to another lists them.
+func TestDeploy_NamesOfStrategiesAreThoseOfTheRegistry(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	services := runwayv1.NewServicesClient(b.as(deployer))
+	for _, name := range append(deployment.Names(), "") {
+		answer, err := services.Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec(), Strategy: name})
+		if err != nil {
+			t.Fatalf("strategy %q: %v", name, err)
+		}
+		if got := answer.GetDeployment().GetSpec().GetStrategy(); got != cmp.Or(name, deployment.DefaultStrategy) {
+			t.Errorf("strategy %q became %q", name, got)
+		}
+	}
+	_, err := services.Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec(), Strategy: "blue"})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "choose one of "+strings.Join(deployment.Names(), ", ")) {
+		t.Errorf("unknown strategy: %v", err)
+	}
+}
+
 func TestRollback_AfterAForgottenHistory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

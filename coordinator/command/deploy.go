@@ -18,7 +18,7 @@ func deploy(tx *state.Tx, c *runwayv1.Deploy) (proto.Message, error) {
 	if err := checkDeploy(tx, c); err != nil {
 		return nil, err
 	}
-	if made := deploymentOfRequest(tx, c); made != nil {
+	if made := tx.DeploymentOfRequest(state.IDOf(c.GetWorkload()), c.GetIdempotencyKey()); made != nil {
 		return made, nil
 	}
 	if tx.Deployment(c.GetDeployment()) != nil {
@@ -55,18 +55,6 @@ func checkDeploy(tx *state.Tx, c *runwayv1.Deploy) error {
 	}
 	if c.GetSpec() != nil {
 		return checkSpec(c.GetSpec())
-	}
-	return nil
-}
-
-func deploymentOfRequest(tx *state.Tx, c *runwayv1.Deploy) *runwayv1.Deployment {
-	if c.GetIdempotencyKey() == "" {
-		return nil
-	}
-	for _, deployment := range tx.DeploymentsOf(state.IDOf(c.GetWorkload())) {
-		if deployment.GetSpec().GetIdempotencyKey() == c.GetIdempotencyKey() {
-			return deployment
-		}
 	}
 	return nil
 }

@@ -38,6 +38,20 @@ func (v *View) DeploymentsOf(id WorkloadID) []*runwayv1.Deployment {
 	return deploymentTable.where(v, byWorkload, string(id))
 }
 
+// DeploymentOfRequest returns the deployment of a workload that a request with the key
+// made; nil without a key. An answer that was lost must not make a second one.
+func (v *View) DeploymentOfRequest(id WorkloadID, key string) *runwayv1.Deployment {
+	if key == "" {
+		return nil
+	}
+	for _, deployment := range v.DeploymentsOf(id) {
+		if deployment.GetSpec().GetIdempotencyKey() == key {
+			return deployment
+		}
+	}
+	return nil
+}
+
 // ActiveDeployments returns every deployment that has not ended.
 func (v *View) ActiveDeployments() []*runwayv1.Deployment {
 	return deploymentTable.where(v, byActive, active)

@@ -194,7 +194,7 @@ const (
 	DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED DeploymentPhase = 4
 	// Failed, and the old revision serves as before.
 	DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK DeploymentPhase = 5
-	// Failed with nothing to go back to.
+	// Failed with nothing to go back to, or with a revision that is not back yet.
 	DeploymentPhase_DEPLOYMENT_PHASE_FAILED     DeploymentPhase = 6
 	DeploymentPhase_DEPLOYMENT_PHASE_CANCELLED  DeploymentPhase = 7
 	DeploymentPhase_DEPLOYMENT_PHASE_SUPERSEDED DeploymentPhase = 8
