@@ -9,17 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/runway-platform/runway/agent/probe"
+	"github.com/runway-platform/runway/proto/defaults"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
-)
-
-// What a probe does when the assignment does not say. A default probe asks / of a service that never promised to answer it
-// fast, so it is patient.
-const (
-	defaultTimeout          = time.Second
-	defaultPeriod           = 10 * time.Second
-	defaultFailureThreshold = 3
-	undeclaredTimeout       = 5 * time.Second
-	undeclaredPeriod        = 2 * time.Second
 )
 
 // readinessSpec is the probe that makes a replica ready, and unready later.
@@ -29,7 +20,7 @@ func readinessSpec(spec *runwayv1.RevisionSpec) probe.Spec {
 		return probeSpec(p, spec.GetProtocol())
 	}
 	s := probeSpec(&runwayv1.Probe{Kind: p.GetKind(), Path: p.GetPath(), GrpcService: p.GetGrpcService()}, spec.GetProtocol())
-	s.Timeout, s.Period = undeclaredTimeout, undeclaredPeriod
+	s.Timeout, s.Period, s.FailureThreshold = defaults.UndeclaredTimeout, defaults.UndeclaredPeriod, defaults.UndeclaredFailureThreshold
 	return s
 }
 
@@ -49,9 +40,9 @@ func probeSpec(p *runwayv1.Probe, protocol runwayv1.Protocol) probe.Spec {
 		H2C:              protocol == runwayv1.Protocol_PROTOCOL_H2C,
 		Declared:         p.GetDeclared(),
 		InitialDelay:     max(0, p.GetInitialDelay().AsDuration()),
-		Timeout:          atLeast(p.GetTimeout(), defaultTimeout),
-		Period:           atLeast(p.GetPeriod(), defaultPeriod),
-		FailureThreshold: cmp.Or(int(p.GetFailureThreshold()), defaultFailureThreshold),
+		Timeout:          atLeast(p.GetTimeout(), defaults.ProbeTimeout),
+		Period:           atLeast(p.GetPeriod(), defaults.ProbePeriod),
+		FailureThreshold: cmp.Or(int(p.GetFailureThreshold()), defaults.ProbeFailureThreshold),
 	}
 }
 

@@ -2,11 +2,11 @@ package agent
 
 import (
 	"time"
+
+	"github.com/runway-platform/runway/proto/defaults"
 )
 
 const (
-	// defaultGrace is the time from SIGTERM to SIGKILL when the assignment does not say: Docker's and Kubernetes' users know 30 s.
-	defaultGrace = 30 * time.Second
 	// orphanGrace is that for something of ours that was never assigned: nobody sends it requests.
 	orphanGrace = 10 * time.Second
 	// killAgain is when SIGKILL is repeated: a process in an uninterruptible wait ends when its wait does.
@@ -69,5 +69,5 @@ func (r *replica) grace() time.Duration {
 	if asked := r.spec().GetTerminationGrace(); asked != nil {
 		return asked.AsDuration()
 	}
-	return defaultGrace
+	return defaults.TerminationGrace
 }

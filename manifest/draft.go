@@ -1,30 +1,11 @@
 package manifest
 
-import yaml "go.yaml.in/yaml/v3"
+import (
+	"time"
 
-// Defaults of a manifest. Those with a name in runway.yml are also in the table of
-// fields, where a test compares the two.
-const (
-	defaultPort           = 8080
-	defaultCPUMilli       = 1000
-	defaultMemoryBytes    = 512 << 20
-	defaultMaxInstances   = 100
-	defaultRequestTimeout = 300
+	yaml "go.yaml.in/yaml/v3"
 
-	// minCPURequestMilli and requestPercent make the reservation of a service that
-	// names none: web services idle most of the time, and the limit is a ceiling.
-	minCPURequestMilli = 10
-	requestPercent     = 10
-
-	// graceSeconds is SIGTERM to SIGKILL; drainSeconds is un-route to SIGTERM.
-	graceSeconds = 30
-	drainSeconds = 30
-
-	// diskBytes holds the log segments of a replica and a modest writable layer.
-	diskBytes = 256 << 20
-	// maxPids is more than any web service needs and few enough that a fork bomb
-	// leaves the node's own processes alone.
-	maxPids = 512
+	"github.com/runway-platform/runway/proto/defaults"
 )
 
 // draft is what a file said, before defaults that depend on other fields.
@@ -46,8 +27,8 @@ type draft struct {
 func newDraft() *draft {
 	return &draft{
 		apiVersion: APIVersion, labels: map[string]string{},
-		port: defaultPort, requestTimeout: defaultRequestTimeout,
-		cpuLimit: defaultCPUMilli, memory: defaultMemoryBytes, max: defaultMaxInstances,
+		port: defaults.ContainerPort, requestTimeout: inSeconds(defaults.RequestTimeout),
+		cpuLimit: defaults.CPULimitMilli, memory: defaults.MemoryBytes, max: defaults.MaxReplicas,
 		public: true, internal: true, backend: backendHTTPS,
 		probes: [2]probe{newProbe(), newProbe()},
 	}
@@ -61,7 +42,13 @@ type probe struct {
 	failureThreshold              int64
 }
 
-func newProbe() probe { return probe{timeout: 1, period: 10, failureThreshold: 3} }
+func newProbe() probe {
+	return probe{
+		timeout: inSeconds(defaults.ProbeTimeout), period: inSeconds(defaults.ProbePeriod), failureThreshold: defaults.ProbeFailureThreshold,
+	}
+}
+
+func inSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // probeSlot selects one of the probes of a draft.
 type probeSlot int

@@ -3,6 +3,8 @@ package manifest
 import (
 	"errors"
 	"testing"
+
+	"github.com/runway-platform/runway/proto/defaults"
 )
 
 // FuzzParse checks that any input is either a complete manifest or a list of
@@ -33,7 +35,7 @@ func checkManifest(t *testing.T, m *Manifest) {
 	if m.Name == "" || m.Spec.GetContainerPort() > 65535 {
 		t.Errorf("name %q, port %d", m.Name, m.Spec.GetContainerPort())
 	}
-	if r.GetMemoryBytes() < minMemoryBytes || r.GetCpuLimitMilli() < minCPUMilli || r.GetCpuRequestMilli() > r.GetCpuLimitMilli() {
+	if r.GetMemoryBytes() < defaults.MinMemoryBytes || r.GetCpuLimitMilli() < defaults.MinCPUMilli || r.GetCpuRequestMilli() > r.GetCpuLimitMilli() {
 		t.Errorf("resources %v", r)
 	}
 	if s.GetMin() < 1 || s.GetMin() > s.GetMax() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/runway-platform/runway/proto/defaults"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -58,7 +59,7 @@ func TestParse_ReadsEveryField(t *testing.T) {
 		Image:         &runwayv1.Image{Reference: "registry.example.com/web:1"},
 		ContainerPort: 9000, Protocol: runwayv1.Protocol_PROTOCOL_HTTP1,
 		Resources: &runwayv1.Resources{
-			CpuLimitMilli: 2000, CpuRequestMilli: 300, MemoryBytes: 2_000_000_000, DiskBytes: diskBytes, Pids: maxPids,
+			CpuLimitMilli: 2000, CpuRequestMilli: 300, MemoryBytes: 2_000_000_000, DiskBytes: defaults.DiskBytes, Pids: defaults.Pids,
 		},
 		Scale:        &runwayv1.ScalePolicy{Min: 2, Max: 7},
 		StartupProbe: probe, LivenessProbe: probe,
@@ -81,11 +82,11 @@ func TestParse_TakesDefaults(t *testing.T) {
 	m := mustParse(t, "kind: RunwayService\nmetadata:\n  name: web\n")
 	want := &runwayv1.RevisionSpec{
 		Image: &runwayv1.Image{}, ContainerPort: 8080, Protocol: runwayv1.Protocol_PROTOCOL_HTTP1,
-		Resources: &runwayv1.Resources{CpuLimitMilli: 1000, CpuRequestMilli: 100, MemoryBytes: 512 << 20, DiskBytes: diskBytes, Pids: maxPids},
+		Resources: &runwayv1.Resources{CpuLimitMilli: 1000, CpuRequestMilli: 100, MemoryBytes: 512 << 20, DiskBytes: defaults.DiskBytes, Pids: defaults.Pids},
 		Scale:     &runwayv1.ScalePolicy{Min: 1, Max: 100},
 		StartupProbe: &runwayv1.Probe{
-			Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/", FailureThreshold: 30,
-			InitialDelay: durationpb.New(0), Timeout: durationpb.New(5 * time.Second), Period: durationpb.New(10 * time.Second),
+			Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/", FailureThreshold: 3,
+			InitialDelay: durationpb.New(0), Timeout: durationpb.New(5 * time.Second), Period: durationpb.New(2 * time.Second),
 		},
 		Public: true, Internal: true,
 		RequestTimeout: durationpb.New(5 * time.Minute), TerminationGrace: durationpb.New(30 * time.Second), DrainTimeout: durationpb.New(30 * time.Second),
@@ -122,6 +123,8 @@ func TestParse_ChoosesProbes(t *testing.T) {
 		{"declared without path on grpc back end", grpc + "  startup_probe: {period_seconds: 3}\n", "PROBE_KIND_GRPC  true", 8080},
 		{"worker", none, "none", 0},
 		{"worker with a probe", none + "  startup_probe: {path: /up}\n", "PROBE_KIND_HTTP /up true", 8080},
+		{"worker with an empty liveness probe", none + "  liveness_probe: {}\n", "PROBE_KIND_TCP  true", 8080},
+		{"worker with a liveness probe", none + "  liveness_probe: {path: /alive}\n", "PROBE_KIND_HTTP /alive true", 8080},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

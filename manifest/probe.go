@@ -1,34 +1,27 @@
 package manifest
 
-import runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
-
-const (
-	// The default startup probe asks for 5 minutes, the start budget of a
-	// deployment, so that a slow start is not judged by a probe nobody wrote.
-	defaultProbeTimeout   = 5
-	defaultProbePeriod    = 10
-	defaultProbeThreshold = 30
+import (
+	"github.com/runway-platform/runway/proto/defaults"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// startupProbe is the declared probe, or the default one and a warning. A worker
-// has none: it is ready when it runs.
-func (d *draft) startupProbe() (*runwayv1.Probe, string) {
+// startupProbe is the declared probe, or the default one of the spec and a warning. A
+// worker has none: it is ready when it runs.
+func (d *draft) startupProbe(spec *runwayv1.RevisionSpec) (*runwayv1.Probe, string) {
 	if d.probes[startup].declared {
 		return d.declaredProbe(startup), ""
 	}
-	if d.worker() {
+	p := defaults.StartupProbe(spec)
+	switch {
+	case p == nil:
 		return nil, ""
-	}
-	p := &runwayv1.Probe{
-		Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/",
-		Timeout: seconds(defaultProbeTimeout), Period: seconds(defaultProbePeriod), InitialDelay: seconds(0),
-		FailureThreshold: defaultProbeThreshold,
-	}
-	if d.protocol() == runwayv1.Protocol_PROTOCOL_H2C {
-		p.Kind, p.Path = runwayv1.ProbeKind_PROBE_KIND_GRPC, ""
+	case p.GetDeclared():
+		return p, "no startup_probe and no endpoint: a replica is ready when its liveness_probe passes"
+	case p.GetKind() == runwayv1.ProbeKind_PROBE_KIND_GRPC:
 		return p, "no startup_probe: a replica is ready when gRPC health says SERVING"
+	default:
+		return p, "no startup_probe: a replica is ready when GET / answers below 500"
 	}
-	return p, "no startup_probe: a replica is ready when GET / answers below 500"
 }
 
 // declaredProbe is the probe of a block. Without path and grpc_service it asks for

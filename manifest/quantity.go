@@ -6,16 +6,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/runway-platform/runway/proto/defaults"
 )
 
 const (
-	// minCPUMilli is the smallest quota that the kernel's scheduler can give: 1 ms
-	// of each 100 ms period.
-	minCPUMilli = 10
 	// maxCPUMilli is more than any machine has.
 	maxCPUMilli = 4096 * 1000
-	// minMemoryBytes is what a runtime needs to start any process at all.
-	minMemoryBytes = 6 << 20
 	// maxMemoryBytes is more than any machine has.
 	maxMemoryBytes = 64 << 40
 
@@ -38,7 +35,7 @@ var (
 // parseCPU returns thousandths of a core.
 func parseCPU(text string) (int64, error) {
 	milli, err := cpuMilli(text)
-	if err != nil || milli < minCPUMilli || milli > maxCPUMilli {
+	if err != nil || milli < defaults.MinCPUMilli || milli > maxCPUMilli {
 		return 0, errQuantity
 	}
 	return milli, nil
@@ -69,7 +66,7 @@ func parseMemory(text string) (int64, error) {
 	if high != 0 {
 		return 0, errQuantity
 	}
-	if size := low / 1000; size >= minMemoryBytes && size <= maxMemoryBytes {
+	if size := low / 1000; size >= defaults.MinMemoryBytes && size <= maxMemoryBytes {
 		return int64(size), nil
 	}
 	return 0, errQuantity

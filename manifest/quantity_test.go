@@ -4,6 +4,8 @@ import (
 	"math/big"
 	"testing"
 
+	"github.com/runway-platform/runway/proto/defaults"
+
 	"pgregory.net/rapid"
 )
 
@@ -58,7 +60,7 @@ func TestParseMemory_IsExact(t *testing.T) {
 		number := rapid.Uint64Range(1, 999_999_999_999_999_999).Draw(t, "number")
 		unit := rapid.SampledFrom([]string{"", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"}).Draw(t, "unit")
 		exact := new(big.Int).Mul(new(big.Int).SetUint64(number), new(big.Int).SetUint64(memoryUnitBytes[unit]))
-		allowed := exact.Cmp(big.NewInt(minMemoryBytes)) >= 0 && exact.Cmp(big.NewInt(maxMemoryBytes)) <= 0
+		allowed := exact.Cmp(big.NewInt(defaults.MinMemoryBytes)) >= 0 && exact.Cmp(big.NewInt(maxMemoryBytes)) <= 0
 		got, err := parseMemory(new(big.Int).SetUint64(number).String() + unit)
 		if (err == nil) != allowed {
 			t.Fatalf("%d%s: error %v, want allowed %t", number, unit, err, allowed)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runway-platform/runway/proto/code"
+	"github.com/runway-platform/runway/proto/defaults"
 	naming "github.com/runway-platform/runway/proto/name"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -94,8 +95,8 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 		Public:           d.public,
 		Internal:         d.internal,
 		RequestTimeout:   seconds(d.requestTimeout),
-		TerminationGrace: seconds(graceSeconds),
-		DrainTimeout:     seconds(drainSeconds),
+		TerminationGrace: durationpb.New(defaults.TerminationGrace),
+		DrainTimeout:     durationpb.New(defaults.DrainTimeout),
 		Labels:           d.labels,
 	}
 	if d.min == 0 {
@@ -104,7 +105,7 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 	if d.probes[liveness].declared {
 		spec.LivenessProbe = d.declaredProbe(liveness)
 	}
-	startupProbe, warning := d.startupProbe()
+	startupProbe, warning := d.startupProbe(spec)
 	spec.StartupProbe = startupProbe
 	if warning != "" {
 		warnings = append(warnings, warning)
@@ -125,11 +126,11 @@ func (d *draft) protocol() runwayv1.Protocol {
 func (d *draft) resources() *runwayv1.Resources {
 	request := d.cpuRequest
 	if request == 0 {
-		request = max(minCPURequestMilli, d.cpuLimit*requestPercent/100)
+		request = defaults.CPURequestMilli(d.cpuLimit)
 	}
 	return &runwayv1.Resources{
 		CpuLimitMilli: d.cpuLimit, CpuRequestMilli: request, MemoryBytes: d.memory,
-		DiskBytes: diskBytes, Pids: maxPids,
+		DiskBytes: defaults.DiskBytes, Pids: defaults.Pids,
 	}
 }
 

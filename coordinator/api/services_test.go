@@ -18,6 +18,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/image"
 	"github.com/runway-platform/runway/proto/code"
+	"github.com/runway-platform/runway/proto/defaults"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -80,7 +81,7 @@ func TestDeploy_CompletesWhatIsLeftOut(t *testing.T) {
 	}
 	s := answer.GetRevision().GetSpec()
 	if s.GetResources().GetCpuRequestMilli() != 50 || s.GetScale().GetMin() != 1 || s.GetScale().GetMax() != 1 ||
-		s.GetStartupProbe().GetPath() != "/" || s.GetDrainTimeout().AsDuration() != defaultDrain || s.GetImage().GetResolved() != "web"+digest {
+		s.GetStartupProbe().GetPath() != "/" || s.GetDrainTimeout().AsDuration() != defaults.DrainTimeout || s.GetImage().GetResolved() != "web"+digest {
 		t.Errorf("spec = %v", s)
 	}
 	if len(answer.GetWarnings()) != 1 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
+	"github.com/runway-platform/runway/proto/defaults"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -27,25 +28,12 @@ const (
 	maxCommandText = 16 << 10
 	maxPath        = 1024
 	maxTimeout     = time.Hour
-	minMemory      = 4 << 20
-	minCPU         = 10
 	maxPids        = 1 << 20
-)
-
-// Defaults of a spec that leaves them out, as a manifest would have them.
-const (
-	defaultRequestTimeout = time.Minute
-	defaultGrace          = 30 * time.Second
-	defaultDrain          = 30 * time.Second
-	defaultDisk           = 1 << 30
-	defaultPids           = 4096
-	// requestPercent of the CPU limit is reserved when nothing is asked for.
-	requestPercent = 10
 )
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 
-// complete returns a copy of a spec with its defaults, and sentences about what the
+// complete returns a copy of a spec with its defaults, which are those of a manifest, and sentences about what the
 // user may not expect.
 func complete(given *runwayv1.RevisionSpec) (*runwayv1.RevisionSpec, []string, error) {
 	if given.GetImage().GetReference() == "" {
@@ -71,12 +59,14 @@ func complete(given *runwayv1.RevisionSpec) (*runwayv1.RevisionSpec, []string, e
 		spec.Protocol = runwayv1.Protocol_PROTOCOL_HTTP1
 	}
 	if spec.GetContainerPort() != 0 && spec.GetStartupProbe() == nil {
-		spec.StartupProbe = defaultProbe(spec.GetProtocol())
+		spec.StartupProbe = defaults.StartupProbe(spec)
+	}
+	if given.GetStartupProbe() == nil && spec.GetStartupProbe() != nil && !spec.GetStartupProbe().GetDeclared() {
 		warnings = append(warnings, "no startup_probe is declared: any answer below 500 on / counts as ready")
 	}
-	setDuration(&spec.RequestTimeout, defaultRequestTimeout)
-	setDuration(&spec.TerminationGrace, defaultGrace)
-	setDuration(&spec.DrainTimeout, defaultDrain)
+	setDuration(&spec.RequestTimeout, defaults.RequestTimeout)
+	setDuration(&spec.TerminationGrace, defaults.TerminationGrace)
+	setDuration(&spec.DrainTimeout, defaults.DrainTimeout)
 	return spec, warnings, nil
 }
 
@@ -86,23 +76,13 @@ func completeResources(spec *runwayv1.RevisionSpec) {
 	}
 	r := spec.Resources
 	if r.CpuRequestMilli == 0 {
-		r.CpuRequestMilli = max(minCPU, r.CpuLimitMilli*requestPercent/100)
+		r.CpuRequestMilli = defaults.CPURequestMilli(r.CpuLimitMilli)
 	}
 	if r.DiskBytes == 0 {
-		r.DiskBytes = defaultDisk
+		r.DiskBytes = defaults.DiskBytes
 	}
 	if r.Pids == 0 {
-		r.Pids = defaultPids
-	}
-}
-
-func defaultProbe(protocol runwayv1.Protocol) *runwayv1.Probe {
-	kind := runwayv1.ProbeKind_PROBE_KIND_HTTP
-	if protocol == runwayv1.Protocol_PROTOCOL_H2C {
-		kind = runwayv1.ProbeKind_PROBE_KIND_GRPC
-	}
-	return &runwayv1.Probe{
-		Kind: kind, Path: "/", Timeout: durationpb.New(time.Second), Period: durationpb.New(time.Second), FailureThreshold: 3,
+		r.Pids = defaults.Pids
 	}
 }
 
@@ -145,10 +125,10 @@ func checkEndpoint(spec *runwayv1.RevisionSpec) error {
 func checkResources(spec *runwayv1.RevisionSpec) error {
 	r := spec.GetResources()
 	switch {
-	case r.GetMemoryBytes() < minMemory:
-		return invalid(code.SpecInvalid, "resources.limits.memory is %d bytes; at least %d are needed", r.GetMemoryBytes(), minMemory)
-	case r.GetCpuLimitMilli() < minCPU:
-		return invalid(code.SpecInvalid, "resources.limits.cpu is %dm; at least %dm is needed", r.GetCpuLimitMilli(), minCPU)
+	case r.GetMemoryBytes() < defaults.MinMemoryBytes:
+		return invalid(code.SpecInvalid, "resources.limits.memory is %d bytes; at least %d are needed", r.GetMemoryBytes(), defaults.MinMemoryBytes)
+	case r.GetCpuLimitMilli() < defaults.MinCPUMilli:
+		return invalid(code.SpecInvalid, "resources.limits.cpu is %dm; at least %dm is needed", r.GetCpuLimitMilli(), defaults.MinCPUMilli)
 	case r.GetCpuRequestMilli() < 0 || r.GetCpuRequestMilli() > r.GetCpuLimitMilli():
 		return invalid(code.SpecInvalid, "resources.requests.cpu is %dm; it must be between 0 and the limit of %dm", r.GetCpuRequestMilli(), r.GetCpuLimitMilli())
 	case r.GetDiskBytes() < 0 || r.GetPids() < 1 || r.GetPids() > maxPids:
