@@ -3,10 +3,12 @@ package caddy
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -136,7 +138,19 @@ func startReplica(b *testing.B) string {
 	return listener.Addr().String()
 }
 
-func startRole(b *testing.B, role, replica string) string {
+func startRole(b testing.TB, role, replica string) string {
+	b.Helper()
+	address, stop := startProcess(b, role, replica)
+	b.Cleanup(func() {
+		if err := stop(); err != nil {
+			b.Error(err)
+		}
+	})
+	return address
+}
+
+// startProcess returns the address of the role and what ends it and waits for that.
+func startProcess(b testing.TB, role, replica string) (string, func() error) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), roleEnv+"="+role, replicaEnv+"="+replica)
@@ -152,23 +166,18 @@ func startRole(b *testing.B, role, replica string) string {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		if err := errors.Join(stdin.Close(), cmd.Wait()); err != nil {
-			b.Error(err)
-		}
-	})
 	address, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		b.Fatalf("start %s: %v", role, err)
 	}
-	return strings.TrimSpace(address)
+	return strings.TrimSpace(address), func() error { return errors.Join(stdin.Close(), cmd.Wait()) }
 }
 
-// playRole is what the child processes of the benchmark do: they serve until
+// playRole is what the child processes of tests do: they serve until
 // their standard input ends.
 func playRole(role string) error {
 	address, stop, err := map[string]func(string) (string, func() error, error){
-		"runway": playRunway, "bare": playBare,
+		"runway": playRunway, "bare": playBare, "broken": playBroken,
 	}[role](os.Getenv(replicaEnv))
 	if err != nil {
 		return err
@@ -189,6 +198,21 @@ func playRunway(replica string) (string, func() error, error) {
 		Endpoints: []route.Endpoint{{Replica: "r1", Address: netip.MustParseAddrPort(replica), Revision: 1}},
 	}}})
 	return f.internal, stop, err
+}
+
+// playBroken runs the proxy on a socket that fails at once.
+func playBroken(string) (string, func() error, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	cfg := Config{
+		Listeners: Listeners{InternalHTTP: []net.Listener{brokenListener{l}}}, Routes: route.NewLive(), DrainTimeout: testDrain,
+		Log: slog.New(slog.DiscardHandler),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- Run(context.Background(), cfg) }()
+	return "", func() error { return <-ended }, nil
 }
 
 // playBare runs Caddy's reverse proxy as an operator would tune it: keep-alive

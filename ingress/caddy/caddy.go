@@ -57,7 +57,12 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// DrainTimeout bounds the wait for requests in flight when Run ends.
 	DrainTimeout time.Duration
-	Log          *slog.Logger
+	// Succeeded is closed when another process accepts on the same sockets: a drain
+	// leaves new connections to it. Nil when there never is one.
+	Succeeded <-chan struct{}
+	Log       *slog.Logger
+
+	door *door
 }
 
 // ErrRunning means that the process serves already: Caddy is one per process.
@@ -67,14 +72,16 @@ var ErrRunning = errors.New("caddy runs in this process already")
 // of JSON and is one per process, hence a package-level variable.
 var site atomic.Pointer[Config]
 
-// Run serves until ctx ends, then lets requests in flight finish within
-// DrainTimeout. It closes the listeners. It returns ErrRunning when another Run
-// has not returned.
+// Run serves until ctx ends, then returns once no connection is open or DrainTimeout
+// has passed, whichever is first. It closes the listeners. It returns ErrRunning when
+// another Run has not returned, and what ended a listener that nobody had closed.
 func Run(ctx context.Context, cfg Config) error {
+	cfg.door = newDoor()
 	if !site.CompareAndSwap(nil, &cfg) {
 		return ErrRunning
 	}
 	defer site.Store(nil)
+	defer cfg.door.shut()
 	generated, err := configJSON(cfg)
 	if err != nil {
 		return err
@@ -84,7 +91,15 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Log.Info("serving", "component", "caddy", "https", addresses(cfg.Listeners.HTTPS),
 		"http", addresses(cfg.Listeners.HTTP), "internal_http", addresses(cfg.Listeners.InternalHTTP))
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case err := <-cfg.door.broken:
+		return errors.Join(err, stopCaddy())
+	}
+	return cfg.door.drain(cfg.DrainTimeout, cfg.Succeeded)
+}
+
+func stopCaddy() error {
 	if err := caddy.Stop(); err != nil {
 		return fmt.Errorf("stop caddy: %w", err)
 	}

@@ -72,6 +72,9 @@ type fixture struct {
 	generation uint64
 }
 
+// testDrain is the drain timeout of the proxy under test.
+const testDrain = 5 * time.Second
+
 // trustedClient is the loopback address that X-Forwarded-* is taken from.
 const trustedClient = "127.0.0.7"
 
@@ -92,7 +95,7 @@ func startProxy() (*fixture, func() error, error) {
 	cfg := Config{
 		Routes: f.routes, Stats: f.stats, Certificates: f.ca, DataDir: dir + "/data", HTTPSPort: 8443,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix(trustedClient + "/32")},
-		DrainTimeout:   5 * time.Second,
+		DrainTimeout:   testDrain,
 		Log:            slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	if err := f.listen(&cfg.Listeners); err != nil {

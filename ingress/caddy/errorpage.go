@@ -54,24 +54,9 @@ func (x *exchange) refuse(status int, c code.Code) {
 func (x *exchange) refuseGRPC(p problem) {
 	h := x.Header()
 	h.Set("Content-Type", "application/grpc")
-	h.Set("Grpc-Status", strconv.Itoa(grpcStatus(p.Status)))
+	h.Set("Grpc-Status", strconv.Itoa(grpcOf(p.Status)))
 	h.Set("Grpc-Message", fmt.Sprintf("%s %s (request %s)", p.Code, p.Detail, p.RequestID))
 	x.WriteHeader(http.StatusOK)
-}
-
-// grpcStatus returns the gRPC code for an HTTP status of ours.
-func grpcStatus(status int) int {
-	const deadlineExceeded, resourceExhausted, unimplemented, unavailable = 4, 8, 12, 14
-	switch status {
-	case http.StatusGatewayTimeout:
-		return deadlineExceeded
-	case http.StatusRequestEntityTooLarge:
-		return resourceExhausted
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return unimplemented
-	default:
-		return unavailable
-	}
 }
 
 // render returns the page as HTML, JSON or text, whichever is accepted first.

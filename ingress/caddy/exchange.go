@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -50,6 +51,8 @@ type exchange struct {
 	lease    route.Lease
 	upstream *reverseproxy.Upstream
 	body     *requestBody
+	// leaving tells that the process ends: its clients are to connect elsewhere.
+	leaving *atomic.Bool
 
 	protocol route.Protocol
 	timeout  time.Duration
@@ -57,12 +60,13 @@ type exchange struct {
 	cancel   func(error)
 }
 
-func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+func newExchange(w http.ResponseWriter, r *http.Request, leaving *atomic.Bool) *exchange {
 	x := &exchange{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		request:               r,
 		start:                 time.Now(),
 		body:                  watchBody(r),
+		leaving:               leaving,
 	}
 	x.id = identify(r)
 	caddyhttp.SetVar(r.Context(), exchangeVar, x) // for the transport
@@ -118,6 +122,8 @@ func (x *exchange) tooLarge(r *http.Request, limit int64) bool {
 // broken off is a failure, whatever its headers said.
 func (x *exchange) counted(o outcome) int {
 	switch {
+	case o == answered && isGRPC(x.request):
+		return countedGRPC(x.status, x.Header())
 	case o == answered:
 		return x.status
 	case x.request.Context().Err() != nil:
@@ -141,7 +147,8 @@ func (x *exchange) failure(err error) (status int, c code.Code) {
 
 // http.ResponseWriter
 
-// WriteHeader sets the headers that the platform owns and writes them all.
+// WriteHeader sets the headers that the platform owns and writes them all. Over
+// HTTP/2 the server makes GOAWAY of "Connection: close".
 func (x *exchange) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		x.status = status
@@ -151,7 +158,7 @@ func (x *exchange) WriteHeader(status int) {
 		if x.revision > 0 {
 			h[revisionHeader] = []string{strconv.FormatUint(x.revision, 10)}
 		}
-		if x.unfinished() {
+		if x.unfinished() || x.leaving.Load() && status != http.StatusSwitchingProtocols {
 			h["Connection"] = []string{"close"}
 		}
 	}

@@ -32,6 +32,7 @@ type handler struct {
 	stats  *stats.Recorder
 	proxy  *reverseproxy.Handler
 	dialer *transport
+	door   *door
 }
 
 // CaddyModule says how Caddy makes a handler.
@@ -48,7 +49,7 @@ func (h *handler) Provision(ctx caddy.Context) error {
 	if h.scope, err = parseScope(h.Scope); err != nil {
 		return err
 	}
-	h.routes, h.stats = cfg.Routes, cfg.Stats
+	h.routes, h.stats, h.door = cfg.Routes, cfg.Stats, cfg.door
 	h.dialer = newTransport((&net.Dialer{Timeout: dialTimeout}).DialContext)
 	h.proxy = &reverseproxy.Handler{
 		Transport:     h.dialer,
@@ -73,7 +74,7 @@ func (h *handler) Cleanup() error {
 // answered here, with a code and the request's ID.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	cleanRequest(r, h.trusts(r.RemoteAddr))
-	x := newExchange(w, r)
+	x := newExchange(w, r, &h.door.leaving)
 	host, ok := route.Host(r.Host)
 	switch {
 	case r.Method == http.MethodConnect:
@@ -99,7 +100,7 @@ func (h *handler) serve(x *exchange, r *http.Request, host string, next caddyhtt
 		}
 		if x.tooLarge(r, lease.Route.BodyLimit) {
 			lease.Release()
-			x.refuse(http.StatusRequestEntityTooLarge, code.BodyTooLarge)
+			h.refuse(x, lease.Route, http.StatusRequestEntityTooLarge, code.BodyTooLarge)
 			return
 		}
 		if h.attempt(x, r, lease, next) {

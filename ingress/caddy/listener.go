@@ -36,5 +36,5 @@ func listen(_ context.Context, _, server, port string, offset uint, _ net.Listen
 	if err != nil || index < 0 || index >= len(listeners) {
 		return nil, fmt.Errorf("find listener %q of server %q: there are %d", port, server, len(listeners))
 	}
-	return listeners[index], nil
+	return cfg.door.guard(listeners[index]), nil
 }

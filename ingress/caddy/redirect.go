@@ -21,6 +21,7 @@ type redirect struct {
 	HTTPSPort int `json:"https_port"`
 
 	routes *route.Live
+	door   *door
 }
 
 // CaddyModule says how Caddy makes a redirect.
@@ -32,7 +33,7 @@ func (redirect) CaddyModule() caddy.ModuleInfo {
 func (d *redirect) Provision(caddy.Context) error {
 	cfg, err := currentSite()
 	if err == nil {
-		d.routes = cfg.Routes
+		d.routes, d.door = cfg.Routes, cfg.door
 	}
 	return err
 }
@@ -40,7 +41,7 @@ func (d *redirect) Provision(caddy.Context) error {
 // ServeHTTP answers with the same address under HTTPS, for names with a public
 // route only.
 func (d *redirect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	x := newExchange(w, r)
+	x := newExchange(w, r, &d.door.leaving)
 	host, ok := route.Host(r.Host)
 	if ok {
 		_, ok = d.routes.Table().Lookup(route.Public, host)

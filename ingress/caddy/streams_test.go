@@ -194,12 +194,17 @@ func TestAnswer_ThatBreaksOffIsAFailure(t *testing.T) {
 // newGRPC starts a gRPC server and returns its address.
 func newGRPC(t *testing.T) (string, *health.Server) {
 	t.Helper()
+	server, service := grpc.NewServer(), health.NewServer()
+	grpc_health_v1.RegisterHealthServer(server, service)
+	return serveGRPC(t, server), service
+}
+
+func serveGRPC(t *testing.T, server *grpc.Server) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, service := grpc.NewServer(), health.NewServer()
-	grpc_health_v1.RegisterHealthServer(server, service)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -208,7 +213,7 @@ func newGRPC(t *testing.T) (string, *health.Server) {
 			t.Error(err)
 		}
 	})
-	return listener.Addr().String(), service
+	return listener.Addr().String()
 }
 
 func grpcClient(t *testing.T, address, authority string, c credentials.TransportCredentials) grpc_health_v1.HealthClient {
@@ -288,24 +293,31 @@ func TestGRPC_ErrorsAreStatuses(t *testing.T) {
 
 func TestH2C_CarriesPlainRequestsAndHasATimeout(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httpH2C(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			<-r.Context().Done()
 			return
 		}
 		_, _ = io.WriteString(w, r.Proto)
-	}))
-	server.Config.Protocols = new(http.Protocols)
-	server.Config.Protocols.SetUnencryptedHTTP2(true)
-	server.Start()
-	t.Cleanup(server.Close)
+	})
 	host := proxy.route(t, func(w *route.Workload) {
 		w.Protocol, w.RequestTimeout = route.H2C, 200*time.Millisecond
-	}, server.Listener.Addr().String())
+	}, server)
 	if _, body := proxy.get(t, host, "/"); body != "HTTP/2.0" {
 		t.Errorf("the replica was spoken to in %q, want HTTP/2.0", body)
 	}
 	if res, _ := proxy.get(t, host, "/slow"); res.StatusCode != 504 {
 		t.Errorf("a slow answer = %d, want 504", res.StatusCode)
 	}
+}
+
+// httpH2C serves HTTP/2 without TLS.
+func httpH2C(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handle)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }

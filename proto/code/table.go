@@ -45,6 +45,7 @@ const (
 	UpstreamBroken       Code = "RW-4007"
 	CertificateFailed    Code = "RW-4101"
 	RouteRefused         Code = "RW-4201"
+	ListenerFailed       Code = "RW-4301"
 	RuntimeUnavailable   Code = "RW-5001"
 	NetworkFailed        Code = "RW-5002"
 	NodeDown             Code = "RW-5003"
@@ -129,6 +130,7 @@ var table = []Entry{
 	{UpstreamBroken, "upstream_broken", "the replica broke the connection while answering", "it crashed or was killed", "see `runwayctl why SERVICE`"},
 	{CertificateFailed, "certificate_failed", "no certificate could be had for the name", "the coordinator was not reached or refused", "see the ingress log; the name is served over HTTPS once it succeeds"},
 	{RouteRefused, "route_refused", "the ingress refused a route", "the entry is invalid or the set is older than the one in use", "see the ingress log"},
+	{ListenerFailed, "listener_failed", "the ingress can take no more connections on an address and ends", "the socket was closed or the machine ran out of something", "its supervisor starts it again; see the error of the system"},
 	{RuntimeUnavailable, "runtime_unavailable", "containerd does not answer", "it is stopped or overloaded", "restart containerd on the node; replicas keep running"},
 	{NetworkFailed, "network_failed", "the replica's network could not be made", "CNI plugins or nftables are missing, or the rules cannot be loaded", "see the agent's log on the node"},
 	{NodeDown, "node_down", "the node is not heard of", "the machine or its network is down", "check the machine; its replicas are replaced"},
