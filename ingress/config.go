@@ -19,8 +19,8 @@ import (
 // was asked to stop; it equals the drain time of replicas.
 const DefaultDrainTimeout = 30 * time.Second
 
-// Companion runs beside the proxy and stops with it: the DNS server.
-type Companion func(ctx context.Context, i *Ingress) error
+// Companion runs beside the proxy until its requests are drained: the DNS server.
+type Companion func(ctx context.Context) error
 
 // Config is everything that an Ingress needs.
 type Config struct {
@@ -49,8 +49,6 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// DrainTimeout bounds the wait for requests in flight; see DefaultDrainTimeout.
 	DrainTimeout time.Duration
-	// Companions run as long as requests are served.
-	Companions []Companion
 	// Registry takes the metrics and gives them to /metrics.
 	Registry *prometheus.Registry
 	Log      *slog.Logger

@@ -79,8 +79,8 @@ func (i *Ingress) Routes() *runwayv1.RouteSet { return i.book.routes() }
 
 // Run serves until ctx ends. Then requests in flight have the drain timeout to
 // finish, and the session stays up for that time, so that the coordinator does
-// not stop a replica that is still answering.
-func (i *Ingress) Run(ctx context.Context) error {
+// not stop a replica that is still answering. Companions run as long.
+func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	group, background := errgroup.WithContext(background)
@@ -92,8 +92,8 @@ func (i *Ingress) Run(ctx context.Context) error {
 	group.Go(func() error { return i.book.run(background) })
 	group.Go(func() error { return i.session.run(background) })
 	group.Go(func() error { return i.serveHealth(background) })
-	for _, companion := range i.cfg.Companions {
-		group.Go(func() error { return companion(background, i) })
+	for _, companion := range companions {
+		group.Go(func() error { return companion(background) })
 	}
 	return group.Wait()
 }

@@ -34,18 +34,19 @@ func TestIngress_ServesOverHTTPS(t *testing.T) {
 	cfg := config(t, t.TempDir(), f.dial(t))
 	cfg.Listen, cfg.Metrics, cfg.DrainTimeout = nil, "127.0.0.1:0", 10*time.Second
 	companion := make(chan struct{})
-	cfg.Companions = []Companion{func(ctx context.Context, i *Ingress) error {
-		<-ctx.Done()
-		close(companion)
-		return nil
-	}}
 	i, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- i.Run(ctx) }()
+	go func() {
+		done <- i.Run(ctx, func(ctx context.Context) error {
+			<-ctx.Done()
+			close(companion)
+			return nil
+		})
+	}()
 	metrics := "http://" + i.Addresses().Metrics[0].String()
 	if status, _ := fetch(t, http.DefaultClient, metrics+"/readyz"); status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz before the first routes = %d, want 503", status)

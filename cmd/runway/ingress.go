@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/ingress"
@@ -72,14 +73,18 @@ func (s *ingressSettings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	companions, err := s.companions(process, log)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return client.NewRenewer(identity, conn, log).Run(ctx) })
-	group.Go(func() error { return process.Run(ctx) })
+	group.Go(func() error { return process.Run(ctx, companions...) })
 	return group.Wait()
 }
 
 // config completes what the flags gave with what is made from them.
-func (s *ingressSettings) config(conn *client.Conn, log *slog.Logger) (ingress.Config, error) {
+func (s *ingressSettings) config(conn grpc.ClientConnInterface, log *slog.Logger) (ingress.Config, error) {
 	s.ingress.Registry = newObserved().registry
 	c := s.ingress
 	c.DataDir, c.Coordinator, c.Log = s.member.dataDir, conn, log
@@ -96,15 +101,15 @@ func (s *ingressSettings) config(conn *client.Conn, log *slog.Logger) (ingress.C
 		}
 		c.TrustedProxies = append(c.TrustedProxies, network)
 	}
-	if s.dns != "" || s.facts.GetInternalDns() != "" {
-		c.Companions = append(c.Companions, s.serveDNS)
-	}
 	return c, nil
 }
 
-// serveDNS answers from the routes that the ingress has in use.
-func (s *ingressSettings) serveDNS(ctx context.Context, i *ingress.Ingress) error {
-	log := newLogger()
+// companions returns the DNS server, if one is wanted. It answers from the routes that
+// the ingress has in use.
+func (s *ingressSettings) companions(i *ingress.Ingress, log *slog.Logger) ([]ingress.Companion, error) {
+	if s.dns == "" && s.facts.GetInternalDns() == "" {
+		return nil, nil
+	}
 	server, err := dns.New(dns.Config{
 		Public:     addresses(s.dns),
 		Internal:   addresses(s.facts.GetInternalDns()),
@@ -114,9 +119,9 @@ func (s *ingressSettings) serveDNS(ctx context.Context, i *ingress.Ingress) erro
 		Log:        log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return server.Run(ctx)
+	return []ingress.Companion{server.Run}, nil
 }
 
 // addresses is a list of one, or of none when it is empty.

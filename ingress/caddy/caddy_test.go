@@ -107,6 +107,7 @@ func startProxy() (*fixture, func() error, error) {
 	go func() { done <- Run(ctx, cfg) }()
 	stop := func() error {
 		cancel()
+		f.client.CloseIdleConnections()
 		return errors.Join(<-done, os.RemoveAll(dir))
 	}
 	return f, stop, f.awaitServing()
