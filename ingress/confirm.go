@@ -25,7 +25,7 @@ func confirmation(i *Ingress, now time.Time) (*runwayv1.RouteAck, time.Duration)
 	}
 	// The table is read before the counters: Held speaks of it or a later one.
 	table := i.live.Table()
-	ack := &runwayv1.RouteAck{Incarnation: table.Incarnation(), Generation: table.Generation()}
+	ack := &runwayv1.RouteAck{Incarnation: table.Incarnation(), Generation: table.Generation(), Stopping: i.stopping.Load()}
 	for _, id := range i.live.Held() {
 		ack.Held = append(ack.Held, string(id))
 	}

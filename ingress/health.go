@@ -39,11 +39,14 @@ func (i *Ingress) healthHandler() http.Handler {
 		_, _ = io.WriteString(w, "ok\n") // the client is gone otherwise
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if i.live.Table().Incarnation() == "" {
+		switch {
+		case i.stopping.Load():
+			http.Error(w, "the ingress was asked to stop", http.StatusServiceUnavailable)
+		case i.live.Table().Incarnation() == "":
 			http.Error(w, "no routes were received yet", http.StatusServiceUnavailable)
-			return
+		default:
+			_, _ = io.WriteString(w, "ready\n") // the client is gone otherwise
 		}
-		_, _ = io.WriteString(w, "ready\n") // the client is gone otherwise
 	})
 	return mux
 }

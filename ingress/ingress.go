@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,6 +34,9 @@ type Ingress struct {
 	session *session
 	sockets *sockets
 	metrics *metrics
+	// stopping is set once it was asked to stop; nudged receives then.
+	stopping atomic.Bool
+	nudged   chan struct{}
 }
 
 // New opens the listeners and loads the last good routes and certificates. It
@@ -44,7 +48,7 @@ func New(cfg Config) (*Ingress, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder %q: %w", cfg.DataDir, err)
 	}
-	i := &Ingress{cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds())}
+	i := &Ingress{cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds()), nudged: make(chan struct{}, 1)}
 	coordinator := runwayv1.NewIngressSessionClient(cfg.Coordinator)
 	var err error
 	if i.certs, err = certs.New(certs.Config{
@@ -83,6 +87,7 @@ func (i *Ingress) Routes() *runwayv1.RouteSet { return i.book.routes() }
 func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(ctx, i.leave)()
 	group, background := errgroup.WithContext(background)
 	group.Go(func() error {
 		defer cancel()
@@ -96,6 +101,20 @@ func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 		group.Go(func() error { return companion(background) })
 	}
 	return group.Wait()
+}
+
+// leave has the coordinator take this ingress out of DNS.
+func (i *Ingress) leave() {
+	i.stopping.Store(true)
+	i.nudge()
+}
+
+// nudge has the session look what there is to confirm.
+func (i *Ingress) nudge() {
+	select {
+	case i.nudged <- struct{}{}:
+	default:
+	}
 }
 
 // serve runs Caddy until it is asked to stop or another part has failed.

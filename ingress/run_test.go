@@ -73,6 +73,11 @@ func TestIngress_ServesOverHTTPS(t *testing.T) {
 	}()
 	<-slow
 	cancel()
+	for !next(t, f, acks).GetStopping() {
+	}
+	if status, _ := fetch(t, http.DefaultClient, metrics+"/readyz"); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz while it drains = %d, want 503", status)
+	}
 	slow <- struct{}{}
 	if body := <-answered; body != "hello" {
 		t.Errorf("the request in flight ended with %q", body)

@@ -193,6 +193,7 @@ func (f *following) loop(ctx context.Context) error {
 			err = f.beat()
 		case <-f.ingress.live.Freed():
 		case <-f.ingress.certs.Changed():
+		case <-f.ingress.nudged:
 		case <-fresh:
 		}
 		if err != nil {

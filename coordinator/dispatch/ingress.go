@@ -164,7 +164,7 @@ func (s *ingressSession) confirm(ack *runwayv1.RouteAck) error {
 		s.d.log.Warn("route refused", "ingress_id", s.id, "host", cut(problem.GetHost()), "reason", cut(problem.GetCause().GetSummary()))
 		s.d.metrics.routesRefused.Inc()
 	}
-	s.d.confirmIf(s, presence.Ack{Incarnation: ack.GetIncarnation(), Generation: ack.GetGeneration(), Held: ack.GetHeld()})
+	s.d.confirmIf(s, presence.Ack{Incarnation: ack.GetIncarnation(), Generation: ack.GetGeneration(), Held: ack.GetHeld(), Stopping: ack.GetStopping()})
 	return nil
 }
 

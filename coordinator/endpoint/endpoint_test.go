@@ -72,6 +72,15 @@ func (r *rig) ack(ingresses ...string) {
 	r.look()
 }
 
+// stop lets an ingress say that it was asked to stop.
+func (r *rig) stop(ingress string) {
+	r.t.Helper()
+	ack := r.acks[ingress]
+	ack.Stopping = true
+	r.acks[ingress] = ack
+	r.look()
+}
+
 func (r *rig) ready(id string, ready bool) {
 	r.t.Helper()
 	report := coordinatortest.Report("n1", id, runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING)
@@ -304,6 +313,10 @@ func TestRoutes_IngressIsInDNSWhileItKnowsTheRoutes(t *testing.T) {
 		{"a new leader withdraws none", func() {}, []string{"i1", "i2"}},
 		{"settled, and only one has come", func() { r.acks["i1"] = presence.Ack{Incarnation: "first"}; r.settle() }, []string{"i1"}},
 		{"the other comes", func() { r.ack("i2") }, []string{"i1", "i2"}},
+		{"one is to stop", func() { r.stop("i1") }, []string{"i2"}},
+		{"the other too: better an address than none", func() { r.stop("i2") }, []string{"i1", "i2"}},
+		{"it is started again", func() { r.ack("i2") }, []string{"i2"}},
+		{"the first, too", func() { r.ack("i1") }, []string{"i1", "i2"}},
 		{"one is lost", func() { r.lose("i1") }, []string{"i2"}},
 	}
 	for _, step := range steps {

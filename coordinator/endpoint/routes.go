@@ -28,12 +28,7 @@ func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1
 			set.Routes = append(set.Routes, route)
 		}
 	}
-	for _, ingress := range view.Ingresses() {
-		synced := proof.acks[ingress.GetId()].Incarnation == cluster.GetIncarnation()
-		if fleet.Live(ingress) && (synced || settling) {
-			set.Ingresses = append(set.Ingresses, record(ingress))
-		}
-	}
+	set.Ingresses = reachable(view, proof, settling)
 	for _, node := range view.Nodes() {
 		set.Networks = append(set.Networks, &runwayv1.NodeNetwork{
 			Node:        node.GetId(),
@@ -43,6 +38,28 @@ func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1
 		})
 	}
 	return set
+}
+
+// reachable returns the ingresses for DNS. One that was asked to stop is not among
+// them, unless it is all there is: an address that soon answers again is better than
+// none.
+func reachable(view *state.View, proof proof, settling bool) []*runwayv1.IngressRecord {
+	var staying, stopping []*runwayv1.IngressRecord
+	for _, ingress := range view.Ingresses() {
+		ack := proof.acks[ingress.GetId()]
+		synced := ack.Incarnation == view.Cluster().GetIncarnation()
+		switch {
+		case !fleet.Live(ingress) || !synced && !settling:
+		case ack.Stopping:
+			stopping = append(stopping, record(ingress))
+		default:
+			staying = append(staying, record(ingress))
+		}
+	}
+	if len(staying) == 0 {
+		return stopping
+	}
+	return staying
 }
 
 // routeOf returns the route that was published last for a workload.

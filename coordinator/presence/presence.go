@@ -24,6 +24,8 @@ type Ack struct {
 	Incarnation string
 	// Generation by which every request is routed from then on; 0 confirms nothing.
 	Generation uint64
+	// Stopping says that the ingress was asked to stop: nobody is to be sent to it.
+	Stopping bool
 	// Held are replicas without a route that still have requests in flight there.
 	Held []string
 }
@@ -98,12 +100,13 @@ func (p *Presence) AckRoutes(ingress string, ack Ack) {
 }
 
 // Unconfirm takes back what an ingress confirmed, because its session ended: what
-// it routes by is unknown until the next one. The incarnation stays.
+// it routes by is unknown until the next one. The incarnation stays, and that it was
+// asked to stop.
 func (p *Presence) Unconfirm(ingress string) {
 	p.mu.Lock()
 	last := p.acks[ingress]
 	p.mu.Unlock()
-	p.AckRoutes(ingress, Ack{Incarnation: last.Incarnation})
+	p.AckRoutes(ingress, Ack{Incarnation: last.Incarnation, Stopping: last.Stopping})
 }
 
 // Acks returns the last confirmation of each ingress by its ID. The map belongs to
@@ -136,5 +139,5 @@ func (p *Presence) Forget(id string) {
 func (p *Presence) wake() { wakeAll(&p.changed) }
 
 func equal(a, b Ack) bool {
-	return a.Incarnation == b.Incarnation && a.Generation == b.Generation && slices.Equal(a.Held, b.Held)
+	return a.Incarnation == b.Incarnation && a.Stopping == b.Stopping && a.Generation == b.Generation && slices.Equal(a.Held, b.Held)
 }

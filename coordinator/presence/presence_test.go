@@ -62,14 +62,19 @@ func TestPresence_ChangedWakesOnAcksOnly(t *testing.T) {
 	if !closed(changed) {
 		t.Error("finished requests woke nobody")
 	}
+	changed = p.Changed()
+	p.AckRoutes("i1", Ack{Incarnation: "x", Generation: 1, Stopping: true})
+	if !closed(changed) {
+		t.Error("an ingress that is to stop woke nobody")
+	}
 }
 
 func TestPresence_UnconfirmKeepsTheIncarnation(t *testing.T) {
 	t.Parallel()
 	p := New()
-	p.AckRoutes("i1", Ack{Incarnation: "x", Generation: 5, Held: []string{"r1"}})
+	p.AckRoutes("i1", Ack{Incarnation: "x", Generation: 5, Held: []string{"r1"}, Stopping: true})
 	p.Unconfirm("i1")
-	want := map[string]Ack{"i1": {Incarnation: "x"}}
+	want := map[string]Ack{"i1": {Incarnation: "x", Stopping: true}}
 	if diff := cmp.Diff(want, p.Acks()); diff != "" {
 		t.Errorf("Acks (-want +got):\n%s", diff)
 	}

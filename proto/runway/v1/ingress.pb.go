@@ -208,7 +208,7 @@ func (x *IngressHello) GetGeneration() uint64 {
 }
 
 // RouteAck confirms that every request from now on is routed by this generation.
-// It is sent again when held becomes smaller.
+// It is sent again when held becomes smaller, and when the ingress is to stop.
 type RouteAck struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Incarnation string                 `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
@@ -220,7 +220,10 @@ type RouteAck struct {
 	// Generation of the newest set that was refused because more than half of the
 	// routes would have gone at once; 0 when there is none. What generation names
 	// stays in use until a full set comes, the same one with force if it is meant.
-	Refused       uint64 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused uint64 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	// It was asked to stop and nobody takes its place: it still answers what it has
+	// begun, and is not to be in DNS.
+	Stopping      bool `protobuf:"varint,6,opt,name=stopping,proto3" json:"stopping,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -288,6 +291,13 @@ func (x *RouteAck) GetRefused() uint64 {
 		return x.Refused
 	}
 	return 0
+}
+
+func (x *RouteAck) GetStopping() bool {
+	if x != nil {
+		return x.Stopping
+	}
+	return false
 }
 
 type RouteProblem struct {
@@ -1231,7 +1241,7 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\vincarnation\x18\x03 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
-	"generation\"\xaf\x01\n" +
+	"generation\"\xcb\x01\n" +
 	"\bRouteAck\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
@@ -1239,7 +1249,8 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"generation\x12\x12\n" +
 	"\x04held\x18\x03 \x03(\tR\x04held\x123\n" +
 	"\bproblems\x18\x04 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\x12\x18\n" +
-	"\arefused\x18\x05 \x01(\x04R\arefused\"~\n" +
+	"\arefused\x18\x05 \x01(\x04R\arefused\x12\x1a\n" +
+	"\bstopping\x18\x06 \x01(\bR\bstopping\"~\n" +
 	"\fRouteProblem\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12&\n" +
