@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -45,26 +43,21 @@ func (a *app) events(ctx context.Context, service string, request *runwayv1.List
 	if cluster {
 		request.Workload = &runwayv1.WorkloadKey{}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.events.ListEvents(ctx, request)
-	if err != nil {
-		return err
+	open := func(ctx context.Context) (receiver[*runwayv1.ListEventsResponse], error) {
+		return c.events.ListEvents(ctx, request)
 	}
-	for {
-		answer, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
+	return stream(ctx, a, request.GetFollow(), open, func(answer *runwayv1.ListEventsResponse) error {
+		request.AfterIndex, request.Incarnation = answer.GetIndex(), answer.GetIncarnation()
+		if answer.GetGap() {
+			a.warn("events between these were forgotten: there were too many")
 		}
 		for _, event := range answer.GetEvents() {
 			if err := a.printEvent(event); err != nil {
 				return err
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // printEvent writes one line at once, in columns of fixed width: the next one may

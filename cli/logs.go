@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/runway-platform/runway/proto/code"
@@ -48,16 +46,18 @@ func (a *app) logs(ctx context.Context, cmd *cobra.Command, flags logFlags, serv
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := c.services.Logs(ctx, &runwayv1.LogsRequest{
-		Workload: a.key(service), Replica: flags.replica,
+	request := &runwayv1.LogsRequest{
+		Workload: a.key(service), Replica: flags.replica, After: map[string]*runwayv1.LogPosition{},
 		Options: &runwayv1.LogOptions{Follow: flags.follow, Tail: flags.tail, Since: since, Previous: flags.previous},
-	})
-	if err != nil {
+	}
+	printed := &logPrinter{app: a, positions: request.After}
+	open := func(ctx context.Context) (receiver[*runwayv1.LogsResponse], error) {
+		return c.services.Logs(ctx, request)
+	}
+	if err := stream(ctx, a, flags.follow, open, printed.take); err != nil {
 		return err
 	}
-	return a.printLogs(stream.Recv)
+	return printed.verdict()
 }
 
 // sinceTime reads a duration before now, or a time; empty means from the beginning.
@@ -74,32 +74,43 @@ func (a *app) sinceTime(cmd *cobra.Command, since string) (*timestamppb.Timestam
 	return nil, usagef(cmd, "--since %q is neither a duration such as 10m nor a time such as 2006-01-02T15:04:05Z", since)
 }
 
-// printLogs writes lines until the stream ends. A replica whose lines cannot be
-// had is a warning, and a failure when nothing else came either.
-func (a *app) printLogs(receive func() (*runwayv1.LogsResponse, error)) error {
-	var printed int
-	var problem string
-	for {
-		answer, err := receive()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
+// logPrinter prints lines and remembers where each replica was, to go on from there.
+type logPrinter struct {
+	*app
+	positions map[string]*runwayv1.LogPosition
+	printed   int
+	problem   string
+}
+
+// take prints a message. A replica whose lines cannot be had is a warning.
+func (p *logPrinter) take(message *runwayv1.LogsResponse) error {
+	if problem := message.GetProblem(); problem != "" {
+		p.problem = problem
+		p.warn(problem)
+	}
+	for _, line := range message.GetLines() {
+		p.printed++
+		p.advance(line)
+		if err := p.printLogLine(line); err != nil {
 			return err
 		}
-		if p := answer.GetProblem(); p != "" {
-			problem = p
-			a.warn(p)
-		}
-		for _, line := range answer.GetLines() {
-			printed++
-			if err := a.printLogLine(line); err != nil {
-				return err
-			}
-		}
 	}
-	if printed == 0 && problem != "" {
-		return fail(code.LogsUnavailable, "%s", problem)
+	return nil
+}
+
+func (p *logPrinter) advance(line *runwayv1.LogLine) {
+	position := p.positions[line.GetReplica()]
+	if position == nil || !position.GetAt().AsTime().Equal(line.GetAt().AsTime()) {
+		position = &runwayv1.LogPosition{At: line.GetAt()}
+		p.positions[line.GetReplica()] = position
+	}
+	position.Lines++
+}
+
+// verdict is a failure when nothing but problems came.
+func (p *logPrinter) verdict() error {
+	if p.printed == 0 && p.problem != "" {
+		return fail(code.LogsUnavailable, "%s", p.problem)
 	}
 	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/runway-platform/runway/cli/clitest"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -150,6 +152,39 @@ func TestWarning_TokenEndsSoon(t *testing.T) {
 	at := clitest.Now.Add(5 * 24 * time.Hour)
 	(&run{fake: fullCluster(), args: "spaces list", expires: at}).golden(t, "token_ends_soon")
 	(&run{fake: &clitest.Fake{}, args: "status nothing", expires: at}).golden(t, "token_ends_soon_failure")
+}
+
+// What is followed goes on from where it was when the coordinator goes away.
+func TestFollows_ResumeWhereTheyWere(t *testing.T) {
+	t.Parallel()
+	f := fullCluster()
+	f.Broken = 1
+	if o := (&run{fake: f, args: "logs web -f"}).do(t); o.exit != 0 {
+		t.Fatalf("logs: exit %d, %s", o.exit, o.stderr)
+	}
+	asked := f.Requests("Logs")
+	if len(asked) != 2 {
+		t.Fatalf("asked %d times for logs, want again after the break", len(asked))
+	}
+	want := map[string]*runwayv1.LogPosition{
+		"web-a": {At: clitest.Before(2 * time.Second), Lines: 1}, "web-b": {At: clitest.Before(time.Second), Lines: 1},
+	}
+	if diff := cmp.Diff(want, asked[1].(*runwayv1.LogsRequest).GetAfter(), protocmp.Transform()); diff != "" {
+		t.Errorf("resumed the log at (-want +got):\n%s", diff)
+	}
+
+	f = fullCluster()
+	f.Broken = 1
+	if o := (&run{fake: f, args: "events -f"}).do(t); o.exit != 0 {
+		t.Fatalf("events: exit %d, %s", o.exit, o.stderr)
+	}
+	asked = f.Requests("ListEvents")
+	if len(asked) != 2 {
+		t.Fatalf("asked %d times for events, want again after the break", len(asked))
+	}
+	if again := asked[1].(*runwayv1.ListEventsRequest); again.GetAfterIndex() != 7 || again.GetIncarnation() != "first" {
+		t.Errorf("resumed the events with %v", again)
+	}
 }
 
 func TestLogs_FailWhenNothingCanBeHad(t *testing.T) {

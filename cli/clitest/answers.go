@@ -168,11 +168,28 @@ func (f *Fake) hold(ctx context.Context, wanted bool) error {
 	if !wanted {
 		return nil
 	}
+	if broken, left := f.breaks(); broken {
+		return left
+	}
 	if f.Held != nil {
 		close(f.Held)
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// breaks says how a follow ends when Broken is set.
+func (f *Fake) breaks() (ends bool, how error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.follows++
+	switch {
+	case f.Broken == 0:
+		return false, nil
+	case f.follows <= f.Broken:
+		return true, status.Error(codes.Unavailable, "the coordinator is gone")
+	}
+	return true, nil
 }
 
 // runwayv1.NodesServer
@@ -197,7 +214,7 @@ func (f *Fake) ListIngresses(context.Context, *runwayv1.ListIngressesRequest) (*
 // ListEvents sends AllEvents.
 func (f *Fake) ListEvents(r *runwayv1.ListEventsRequest, stream grpc.ServerStreamingServer[runwayv1.ListEventsResponse]) error {
 	f.record("ListEvents", r)
-	if err := stream.Send(&runwayv1.ListEventsResponse{Events: f.AllEvents}); err != nil {
+	if err := stream.Send(&runwayv1.ListEventsResponse{Events: f.AllEvents, Index: 7, Incarnation: "first"}); err != nil {
 		return err
 	}
 	return f.hold(stream.Context(), r.GetFollow())

@@ -52,6 +52,8 @@ type Fake struct {
 	// Hold keeps the last watch open instead, and Held is closed when it waits.
 	Hold bool
 	Held chan struct{}
+	// Broken is how many follows of logs and events break off, and the next one ends.
+	Broken int
 	// Refuse is what a method fails with, by its name. The number of refusals is
 	// bounded by Refusals when that is set.
 	Refuse   map[string]error
@@ -60,6 +62,7 @@ type Fake struct {
 	mu       sync.Mutex
 	requests map[string][]proto.Message
 	streams  int
+	follows  int
 }
 
 // Start serves the fake in memory until the test ends and returns a connection.

@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxFanIn bounds the replicas that one call reads at once.
+	// maxFanIn bounds the replicas that one call reads at once; others wait for their
+	// turn.
 	maxFanIn = 64
 	// logQueue is how many messages of all replicas wait for the reader; beyond it
 	// the agents wait.
@@ -21,7 +22,7 @@ const (
 )
 
 // Logs merges the lines of a workload's replicas as they arrive. While it follows,
-// replicas that begin later join in.
+// replicas that begin later join in, and those whose agent is away are tried again.
 func (s serviceService) Logs(request *runwayv1.LogsRequest, stream runwayv1.Services_LogsServer) error {
 	workload, err := find(s.view(), request.GetWorkload())
 	if err != nil {
@@ -29,8 +30,8 @@ func (s serviceService) Logs(request *runwayv1.LogsRequest, stream runwayv1.Serv
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	f := &fanIn{
-		source: s.config.Logs, request: request, id: state.IDOf(workload.GetKey()),
-		out: make(chan *runwayv1.LogsResponse, logQueue), known: map[string]bool{},
+		views: s.view, source: s.config.Logs, request: request, id: state.IDOf(workload.GetKey()),
+		out: make(chan *runwayv1.LogsResponse, logQueue), slots: make(chan struct{}, maxFanIn), known: map[string]bool{},
 	}
 	defer f.readers.Wait()
 	defer cancel()
@@ -41,17 +42,23 @@ func (s serviceService) Logs(request *runwayv1.LogsRequest, stream runwayv1.Serv
 }
 
 // merge sends what the readers deliver until all have ended, or the caller leaves.
-// While it follows a whole workload there is no end: replicas may come.
+// While it follows a whole workload there is no end: replicas may come. A coordinator
+// that no longer leads sends the caller on.
 func (s serviceService) merge(ctx context.Context, f *fanIn, stream runwayv1.Services_LogsServer) error {
 	var idle, changed <-chan struct{}
 	if !f.open() {
 		idle = f.idle()
 	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
 	for {
 		if f.open() {
 			view := s.view()
 			changed = view.Changed(state.TableReplicas)
 			f.join(ctx, view)
+			if err := f.tellOfTurns(stream); err != nil {
+				return err
+			}
 		}
 		select {
 		case message := <-f.out:
@@ -59,6 +66,10 @@ func (s serviceService) merge(ctx context.Context, f *fanIn, stream runwayv1.Ser
 				return err
 			}
 		case <-changed:
+		case <-beat.C:
+			if err := s.atLeader(right{}); err != nil {
+				return err
+			}
 		case <-idle:
 			return f.flush(stream)
 		case <-ctx.Done():
@@ -69,13 +80,20 @@ func (s serviceService) merge(ctx context.Context, f *fanIn, stream runwayv1.Ser
 
 // fanIn is one call that reads several replicas.
 type fanIn struct {
+	views   func() *state.View
 	source  logSource
 	request *runwayv1.LogsRequest
 	id      state.WorkloadID
 	out     chan *runwayv1.LogsResponse
-	// known are the replicas that are or were read; only the merging goroutine uses it.
+	// slots are taken by the readers under way.
+	slots chan struct{}
+	// known are the replicas that are or were read; only the merging goroutine uses
+	// it, and told, which is that some wait for their turn.
 	known   map[string]bool
+	told    bool
 	readers sync.WaitGroup
+	// waiting are the readers without a slot.
+	waiting atomic.Int32
 }
 
 // join starts a reader for each replica that has none yet, and returns how many
@@ -83,13 +101,25 @@ type fanIn struct {
 func (f *fanIn) join(ctx context.Context, view *state.View) int {
 	for _, replica := range view.ReplicasOf(f.id) {
 		id := replica.GetId()
-		if f.known[id] || len(f.known) >= maxFanIn || !f.wants(replica) {
+		if f.known[id] || !f.wants(replica) {
 			continue
 		}
 		f.known[id] = true
+		f.waiting.Add(1)
 		f.readers.Go(func() { f.read(ctx, id) })
 	}
 	return len(f.known)
+}
+
+// tellOfTurns says once that not all replicas are followed at the same time.
+func (f *fanIn) tellOfTurns(stream runwayv1.Services_LogsServer) error {
+	waiting := f.waiting.Load()
+	if f.told || waiting == 0 || len(f.slots) < maxFanIn {
+		return nil
+	}
+	f.told = true
+	return stream.Send(&runwayv1.LogsResponse{Problem: fmt.Sprintf(
+		"%s %d replicas are followed at once and %d wait for one of them to end; name a replica to follow it", code.TooManyRequests, maxFanIn, waiting)})
 }
 
 // open says whether readers may still join.
@@ -104,33 +134,6 @@ func (f *fanIn) wants(replica *runwayv1.Replica) bool {
 		return replica.GetId() == f.request.GetReplica()
 	}
 	return replica.GetStatus().GetPhase() != runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED
-}
-
-func (f *fanIn) read(ctx context.Context, replica string) {
-	stream, err := f.source.Logs(ctx, replica, f.request.GetOptions())
-	if err != nil {
-		f.problem(ctx, replica, err)
-		return
-	}
-	defer stream.Close()
-	for {
-		lines, err := stream.Next(ctx)
-		if err != nil {
-			f.problem(ctx, replica, err)
-			return
-		}
-		if len(lines) > 0 && !f.put(ctx, &runwayv1.LogsResponse{Lines: lines}) {
-			return
-		}
-	}
-}
-
-// problem tells the reader why a replica's lines end early.
-func (f *fanIn) problem(ctx context.Context, replica string, err error) {
-	if errors.Is(err, io.EOF) || ctx.Err() != nil {
-		return
-	}
-	f.put(ctx, &runwayv1.LogsResponse{Problem: fmt.Sprintf("%s replica %s: %v", code.LogsUnavailable, replica, err)})
 }
 
 func (f *fanIn) put(ctx context.Context, message *runwayv1.LogsResponse) bool {

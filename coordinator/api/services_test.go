@@ -532,13 +532,7 @@ func TestInternal_ShowsNothingButARequest(t *testing.T) {
 func TestLogs_MergesReplicas(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.state.Must(t, coordinatortest.RegisterNode("node-1"))
-	b.deploy("own", "web")
-	for i := range 2 {
-		r := coordinatortest.Replica(fmt.Sprintf("r%d", i), "web", 1, "node-1", uint32(20000+i))
-		r.Workload = key("own", "web")
-		b.state.Must(t, coordinatortest.Assign(r))
-	}
+	b.replicas(2)
 	agent := b.agent()
 	stream, err := runwayv1.NewServicesClient(b.as(viewer)).Logs(testContext(t), &runwayv1.LogsRequest{Workload: key("own", "web")})
 	if err != nil {
@@ -565,9 +559,33 @@ func TestLogs_MergesReplicas(t *testing.T) {
 	}
 }
 
+// replicas makes a service own/web with replicas on node-1.
+func (b *bench) replicas(n int) {
+	b.t.Helper()
+	large := coordinatortest.RegisterNode("node-1")
+	facts := large.GetFacts()
+	facts.CapacityCpuMilli, facts.AllocatableCpuMilli = 1_000_000, 1_000_000
+	facts.CapacityMemoryBytes, facts.AllocatableMemoryBytes = 1<<40, 1<<40
+	facts.CapacityDiskBytes, facts.AllocatableDiskBytes = 1<<40, 1<<40
+	b.state.Must(b.t, large)
+	b.deploy("own", "web")
+	for i := range n {
+		r := coordinatortest.Replica(fmt.Sprintf("r%d", i), "web", 1, "node-1", uint32(20000+i))
+		r.Workload = key("own", "web")
+		b.state.Must(b.t, coordinatortest.Assign(r))
+	}
+}
+
 // agent connects node-1 and answers every log request with two lines until the
 // returned function is called.
 func (b *bench) agent() (stop func() error) {
+	b.t.Helper()
+	return b.agentThatSays(func(i int) string { return fmt.Sprintf("line %d", i) }, 2)
+}
+
+// agentThatSays answers every log request with as many lines, one for each second
+// since 1970, and begins at the second that it is asked for.
+func (b *bench) agentThatSays(text func(i int) string, lines int) (stop func() error) {
 	b.t.Helper()
 	conn := b.as(node)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -576,7 +594,7 @@ func (b *bench) agent() (stop func() error) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	hello := &runwayv1.AgentHello{Name: "node-1", Facts: coordinatortest.NodeFacts()}
+	hello := &runwayv1.AgentHello{Name: "node-1", Facts: b.state.View().Node("node-1").GetFacts()}
 	if err := session.Send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Hello{Hello: hello}}); err != nil {
 		b.t.Fatal(err)
 	}
@@ -585,7 +603,7 @@ func (b *bench) agent() (stop func() error) {
 		for {
 			message, err := session.Recv()
 			if err == nil && message.GetOpenLogs() != nil {
-				err = upload(ctx, conn, message.GetOpenLogs())
+				err = upload(ctx, conn, message.GetOpenLogs(), text, lines)
 			}
 			if ctx.Err() != nil {
 				ended <- nil
@@ -598,17 +616,26 @@ func (b *bench) agent() (stop func() error) {
 		}
 	}()
 	eventually(b.t, "agent session", func() bool { return b.dispatch.Connected("node-1") })
-	return func() error { cancel(); return <-ended }
+	return func() error {
+		cancel()
+		err := <-ended
+		eventually(b.t, "end of the agent session", func() bool { return !b.dispatch.Connected("node-1") })
+		return err
+	}
 }
 
-func upload(ctx context.Context, conn *client.Conn, request *runwayv1.OpenLogs) error {
+func upload(ctx context.Context, conn *client.Conn, request *runwayv1.OpenLogs, text func(i int) string, lines int) error {
 	stream, err := runwayv1.NewAgentSessionClient(conn).UploadLogs(ctx)
 	if err != nil {
 		return err
 	}
-	for i := range 2 {
-		err := stream.Send(&runwayv1.LogUpload{Stream: request.GetStream(), Lines: []*runwayv1.LogLine{{Text: fmt.Sprintf("line %d", i)}}})
-		if err != nil {
+	from := int(request.GetOptions().GetSince().GetSeconds())
+	if err := stream.Send(&runwayv1.LogUpload{Stream: request.GetStream()}); err != nil {
+		return err
+	}
+	for i := from; i < lines; i++ {
+		at := &timestamppb.Timestamp{Seconds: int64(i)}
+		if err := stream.Send(&runwayv1.LogUpload{Lines: []*runwayv1.LogLine{{At: at, Text: text(i)}}}); err != nil {
 			return err
 		}
 	}

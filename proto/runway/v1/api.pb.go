@@ -1731,10 +1731,12 @@ func (*DeleteServiceResponse) Descriptor() ([]byte, []int) {
 }
 
 type LogsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Workload      *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
-	Replica       string                 `protobuf:"bytes,2,opt,name=replica,proto3" json:"replica,omitempty"`
-	Options       *LogOptions            `protobuf:"bytes,3,opt,name=options,proto3" json:"options,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Workload *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	Replica  string                 `protobuf:"bytes,2,opt,name=replica,proto3" json:"replica,omitempty"`
+	Options  *LogOptions            `protobuf:"bytes,3,opt,name=options,proto3" json:"options,omitempty"`
+	// What the caller has already, by replica: lines up to there are not sent again.
+	After         map[string]*LogPosition `protobuf:"bytes,4,rep,name=after,proto3" json:"after,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1790,10 +1792,71 @@ func (x *LogsRequest) GetOptions() *LogOptions {
 	return nil
 }
 
+func (x *LogsRequest) GetAfter() map[string]*LogPosition {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// LogPosition is the last line that was received of a replica.
+type LogPosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// Lines of that time that were received.
+	Lines         uint32 `protobuf:"varint,2,opt,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogPosition) Reset() {
+	*x = LogPosition{}
+	mi := &file_runway_v1_api_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogPosition) ProtoMessage() {}
+
+func (x *LogPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogPosition.ProtoReflect.Descriptor instead.
+func (*LogPosition) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *LogPosition) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *LogPosition) GetLines() uint32 {
+	if x != nil {
+		return x.Lines
+	}
+	return 0
+}
+
 type LogsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Lines []*LogLine             `protobuf:"bytes,1,rep,name=lines,proto3" json:"lines,omitempty"`
-	// A replica whose lines cannot be had, and why.
+	// Lines that cannot be had, and why. While following they are tried again.
 	Problem       string `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1801,7 +1864,7 @@ type LogsResponse struct {
 
 func (x *LogsResponse) Reset() {
 	*x = LogsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[31]
+	mi := &file_runway_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +1876,7 @@ func (x *LogsResponse) String() string {
 func (*LogsResponse) ProtoMessage() {}
 
 func (x *LogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[31]
+	mi := &file_runway_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +1889,7 @@ func (x *LogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogsResponse.ProtoReflect.Descriptor instead.
 func (*LogsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LogsResponse) GetLines() []*LogLine {
@@ -1852,7 +1915,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[32]
+	mi := &file_runway_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +1927,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[32]
+	mi := &file_runway_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +1940,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WhyRequest) GetWorkload() *WorkloadKey {
@@ -1900,7 +1963,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[33]
+	mi := &file_runway_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +1975,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[33]
+	mi := &file_runway_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +1988,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WhyResponse) GetSummary() string {
@@ -1958,7 +2021,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[34]
+	mi := &file_runway_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2033,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[34]
+	mi := &file_runway_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2046,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetDeploymentRequest) GetId() string {
@@ -2002,7 +2065,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[35]
+	mi := &file_runway_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2077,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[35]
+	mi := &file_runway_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2090,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListDeploymentsRequest) GetWorkload() *WorkloadKey {
@@ -2047,7 +2110,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[36]
+	mi := &file_runway_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2122,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[36]
+	mi := &file_runway_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2135,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -2098,7 +2161,7 @@ type WatchDeploymentRequest struct {
 
 func (x *WatchDeploymentRequest) Reset() {
 	*x = WatchDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[37]
+	mi := &file_runway_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2110,7 +2173,7 @@ func (x *WatchDeploymentRequest) String() string {
 func (*WatchDeploymentRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[37]
+	mi := &file_runway_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2123,7 +2186,7 @@ func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WatchDeploymentRequest) GetId() string {
@@ -2144,7 +2207,7 @@ type WatchDeploymentResponse struct {
 
 func (x *WatchDeploymentResponse) Reset() {
 	*x = WatchDeploymentResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[38]
+	mi := &file_runway_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2219,7 @@ func (x *WatchDeploymentResponse) String() string {
 func (*WatchDeploymentResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[38]
+	mi := &file_runway_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2232,7 @@ func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchDeploymentResponse) GetDeployment() *Deployment {
@@ -2202,7 +2265,7 @@ type CancelDeploymentRequest struct {
 
 func (x *CancelDeploymentRequest) Reset() {
 	*x = CancelDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[39]
+	mi := &file_runway_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2277,7 @@ func (x *CancelDeploymentRequest) String() string {
 func (*CancelDeploymentRequest) ProtoMessage() {}
 
 func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[39]
+	mi := &file_runway_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2290,7 @@ func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CancelDeploymentRequest) GetId() string {
@@ -2245,7 +2308,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[40]
+	mi := &file_runway_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2320,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[40]
+	mi := &file_runway_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2333,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 type ListNodesResponse struct {
@@ -2283,7 +2346,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[41]
+	mi := &file_runway_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2358,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[41]
+	mi := &file_runway_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2371,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListNodesResponse) GetNodes() []*NodeView {
@@ -2339,7 +2402,7 @@ type NodeView struct {
 
 func (x *NodeView) Reset() {
 	*x = NodeView{}
-	mi := &file_runway_v1_api_proto_msgTypes[42]
+	mi := &file_runway_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2414,7 @@ func (x *NodeView) String() string {
 func (*NodeView) ProtoMessage() {}
 
 func (x *NodeView) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[42]
+	mi := &file_runway_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2427,7 @@ func (x *NodeView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeView.ProtoReflect.Descriptor instead.
 func (*NodeView) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *NodeView) GetNode() *Node {
@@ -2421,7 +2484,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[43]
+	mi := &file_runway_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2433,7 +2496,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[43]
+	mi := &file_runway_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2446,7 +2509,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateJoinTokenRequest) GetRole() Role {
@@ -2488,7 +2551,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[44]
+	mi := &file_runway_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2563,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[44]
+	mi := &file_runway_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2576,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CreateJoinTokenResponse) GetToken() string {
@@ -2538,7 +2601,7 @@ type ListIngressesRequest struct {
 
 func (x *ListIngressesRequest) Reset() {
 	*x = ListIngressesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[45]
+	mi := &file_runway_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2613,7 @@ func (x *ListIngressesRequest) String() string {
 func (*ListIngressesRequest) ProtoMessage() {}
 
 func (x *ListIngressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[45]
+	mi := &file_runway_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2626,7 @@ func (x *ListIngressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIngressesRequest.ProtoReflect.Descriptor instead.
 func (*ListIngressesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 type ListIngressesResponse struct {
@@ -2576,7 +2639,7 @@ type ListIngressesResponse struct {
 
 func (x *ListIngressesResponse) Reset() {
 	*x = ListIngressesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[46]
+	mi := &file_runway_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2588,7 +2651,7 @@ func (x *ListIngressesResponse) String() string {
 func (*ListIngressesResponse) ProtoMessage() {}
 
 func (x *ListIngressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[46]
+	mi := &file_runway_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2601,7 +2664,7 @@ func (x *ListIngressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIngressesResponse.ProtoReflect.Descriptor instead.
 func (*ListIngressesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListIngressesResponse) GetIngresses() []*Ingress {
@@ -2621,16 +2684,20 @@ func (x *ListIngressesResponse) GetIndex() uint64 {
 type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Parts may be empty: all.
-	Workload      *WorkloadKey `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
-	Follow        bool         `protobuf:"varint,2,opt,name=follow,proto3" json:"follow,omitempty"`
-	Limit         uint32       `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	Workload *WorkloadKey `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	Follow   bool         `protobuf:"varint,2,opt,name=follow,proto3" json:"follow,omitempty"`
+	Limit    uint32       `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Resume behind this index, of an answer of the same incarnation: all kept events
+	// after it, whatever the limit.
+	AfterIndex    uint64 `protobuf:"varint,4,opt,name=after_index,json=afterIndex,proto3" json:"after_index,omitempty"`
+	Incarnation   string `protobuf:"bytes,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[47]
+	mi := &file_runway_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2642,7 +2709,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[47]
+	mi := &file_runway_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2655,7 +2722,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListEventsRequest) GetWorkload() *WorkloadKey {
@@ -2679,17 +2746,36 @@ func (x *ListEventsRequest) GetLimit() uint32 {
 	return 0
 }
 
+func (x *ListEventsRequest) GetAfterIndex() uint64 {
+	if x != nil {
+		return x.AfterIndex
+	}
+	return 0
+}
+
+func (x *ListEventsRequest) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+// ListEventsResponse without events is a sign of life of a follow.
 type ListEventsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Events []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Resume from here.
+	Index       uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Incarnation string `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Events between the position asked for and the first of these were forgotten.
+	Gap           bool `protobuf:"varint,4,opt,name=gap,proto3" json:"gap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2787,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2800,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -2731,6 +2817,20 @@ func (x *ListEventsResponse) GetIndex() uint64 {
 	return 0
 }
 
+func (x *ListEventsResponse) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *ListEventsResponse) GetGap() bool {
+	if x != nil {
+		return x.Gap
+	}
+	return false
+}
+
 type CreateTokenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2743,7 +2843,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2855,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2868,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CreateTokenRequest) GetName() string {
@@ -2810,7 +2910,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +2922,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2835,7 +2935,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CreateTokenResponse) GetSecret() string {
@@ -2860,7 +2960,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2872,7 +2972,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2885,7 +2985,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 type ListTokensResponse struct {
@@ -2897,7 +2997,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +3009,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +3022,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -2941,7 +3041,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2953,7 +3053,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2966,7 +3066,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -2984,7 +3084,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[54]
+	mi := &file_runway_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2996,7 +3096,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[54]
+	mi := &file_runway_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3009,7 +3109,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 var File_runway_v1_api_proto protoreflect.FileDescriptor
@@ -3128,11 +3228,19 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"J\n" +
 	"\x14DeleteServiceRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\"\x17\n" +
-	"\x15DeleteServiceResponse\"\x8c\x01\n" +
+	"\x15DeleteServiceResponse\"\x97\x02\n" +
 	"\vLogsRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x18\n" +
 	"\areplica\x18\x02 \x01(\tR\areplica\x12/\n" +
-	"\aoptions\x18\x03 \x01(\v2\x15.runway.v1.LogOptionsR\aoptions\"R\n" +
+	"\aoptions\x18\x03 \x01(\v2\x15.runway.v1.LogOptionsR\aoptions\x127\n" +
+	"\x05after\x18\x04 \x03(\v2!.runway.v1.LogsRequest.AfterEntryR\x05after\x1aP\n" +
+	"\n" +
+	"AfterEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.runway.v1.LogPositionR\x05value:\x028\x01\"O\n" +
+	"\vLogPosition\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05lines\x18\x02 \x01(\rR\x05lines\"R\n" +
 	"\fLogsResponse\x12(\n" +
 	"\x05lines\x18\x01 \x03(\v2\x12.runway.v1.LogLineR\x05lines\x12\x18\n" +
 	"\aproblem\x18\x02 \x01(\tR\aproblem\"@\n" +
@@ -3185,14 +3293,19 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\x14ListIngressesRequest\"_\n" +
 	"\x15ListIngressesResponse\x120\n" +
 	"\tingresses\x18\x01 \x03(\v2\x12.runway.v1.IngressR\tingresses\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"u\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\xb8\x01\n" +
 	"\x11ListEventsRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\rR\x05limit\"T\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x1f\n" +
+	"\vafter_index\x18\x04 \x01(\x04R\n" +
+	"afterIndex\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\tR\vincarnation\"\x88\x01\n" +
 	"\x12ListEventsResponse\x12(\n" +
 	"\x06events\x18\x01 \x03(\v2\x10.runway.v1.EventR\x06events\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\x92\x01\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\tR\vincarnation\x12\x10\n" +
+	"\x03gap\x18\x04 \x01(\bR\x03gap\"\x92\x01\n" +
 	"\x12CreateTokenRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x0f.runway.v1.RoleR\x04role\x12\x16\n" +
@@ -3262,7 +3375,7 @@ func file_runway_v1_api_proto_rawDescGZIP() []byte {
 	return file_runway_v1_api_proto_rawDescData
 }
 
-var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_runway_v1_api_proto_goTypes = []any{
 	(*EnrolRequest)(nil),            // 0: runway.v1.EnrolRequest
 	(*EnrolResponse)(nil),           // 1: runway.v1.EnrolResponse
@@ -3295,157 +3408,162 @@ var file_runway_v1_api_proto_goTypes = []any{
 	(*DeleteServiceRequest)(nil),    // 28: runway.v1.DeleteServiceRequest
 	(*DeleteServiceResponse)(nil),   // 29: runway.v1.DeleteServiceResponse
 	(*LogsRequest)(nil),             // 30: runway.v1.LogsRequest
-	(*LogsResponse)(nil),            // 31: runway.v1.LogsResponse
-	(*WhyRequest)(nil),              // 32: runway.v1.WhyRequest
-	(*WhyResponse)(nil),             // 33: runway.v1.WhyResponse
-	(*GetDeploymentRequest)(nil),    // 34: runway.v1.GetDeploymentRequest
-	(*ListDeploymentsRequest)(nil),  // 35: runway.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil), // 36: runway.v1.ListDeploymentsResponse
-	(*WatchDeploymentRequest)(nil),  // 37: runway.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil), // 38: runway.v1.WatchDeploymentResponse
-	(*CancelDeploymentRequest)(nil), // 39: runway.v1.CancelDeploymentRequest
-	(*ListNodesRequest)(nil),        // 40: runway.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),       // 41: runway.v1.ListNodesResponse
-	(*NodeView)(nil),                // 42: runway.v1.NodeView
-	(*CreateJoinTokenRequest)(nil),  // 43: runway.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil), // 44: runway.v1.CreateJoinTokenResponse
-	(*ListIngressesRequest)(nil),    // 45: runway.v1.ListIngressesRequest
-	(*ListIngressesResponse)(nil),   // 46: runway.v1.ListIngressesResponse
-	(*ListEventsRequest)(nil),       // 47: runway.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),      // 48: runway.v1.ListEventsResponse
-	(*CreateTokenRequest)(nil),      // 49: runway.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 50: runway.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 51: runway.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 52: runway.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 53: runway.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 54: runway.v1.RevokeTokenResponse
-	(*Space)(nil),                   // 55: runway.v1.Space
-	(*WorkloadKey)(nil),             // 56: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),            // 57: runway.v1.RevisionSpec
-	(*Deployment)(nil),              // 58: runway.v1.Deployment
-	(*Revision)(nil),                // 59: runway.v1.Revision
-	(*Workload)(nil),                // 60: runway.v1.Workload
-	(*Replica)(nil),                 // 61: runway.v1.Replica
-	(*Wanted)(nil),                  // 62: runway.v1.Wanted
-	(*LogOptions)(nil),              // 63: runway.v1.LogOptions
-	(*LogLine)(nil),                 // 64: runway.v1.LogLine
-	(*Cause)(nil),                   // 65: runway.v1.Cause
-	(*Node)(nil),                    // 66: runway.v1.Node
-	(*timestamppb.Timestamp)(nil),   // 67: google.protobuf.Timestamp
-	(Role)(0),                       // 68: runway.v1.Role
-	(*durationpb.Duration)(nil),     // 69: google.protobuf.Duration
-	(*Ingress)(nil),                 // 70: runway.v1.Ingress
-	(*Event)(nil),                   // 71: runway.v1.Event
-	(*Token)(nil),                   // 72: runway.v1.Token
+	(*LogPosition)(nil),             // 31: runway.v1.LogPosition
+	(*LogsResponse)(nil),            // 32: runway.v1.LogsResponse
+	(*WhyRequest)(nil),              // 33: runway.v1.WhyRequest
+	(*WhyResponse)(nil),             // 34: runway.v1.WhyResponse
+	(*GetDeploymentRequest)(nil),    // 35: runway.v1.GetDeploymentRequest
+	(*ListDeploymentsRequest)(nil),  // 36: runway.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil), // 37: runway.v1.ListDeploymentsResponse
+	(*WatchDeploymentRequest)(nil),  // 38: runway.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil), // 39: runway.v1.WatchDeploymentResponse
+	(*CancelDeploymentRequest)(nil), // 40: runway.v1.CancelDeploymentRequest
+	(*ListNodesRequest)(nil),        // 41: runway.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),       // 42: runway.v1.ListNodesResponse
+	(*NodeView)(nil),                // 43: runway.v1.NodeView
+	(*CreateJoinTokenRequest)(nil),  // 44: runway.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil), // 45: runway.v1.CreateJoinTokenResponse
+	(*ListIngressesRequest)(nil),    // 46: runway.v1.ListIngressesRequest
+	(*ListIngressesResponse)(nil),   // 47: runway.v1.ListIngressesResponse
+	(*ListEventsRequest)(nil),       // 48: runway.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),      // 49: runway.v1.ListEventsResponse
+	(*CreateTokenRequest)(nil),      // 50: runway.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 51: runway.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 52: runway.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 53: runway.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 54: runway.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 55: runway.v1.RevokeTokenResponse
+	nil,                             // 56: runway.v1.LogsRequest.AfterEntry
+	(*Space)(nil),                   // 57: runway.v1.Space
+	(*WorkloadKey)(nil),             // 58: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),            // 59: runway.v1.RevisionSpec
+	(*Deployment)(nil),              // 60: runway.v1.Deployment
+	(*Revision)(nil),                // 61: runway.v1.Revision
+	(*Workload)(nil),                // 62: runway.v1.Workload
+	(*Replica)(nil),                 // 63: runway.v1.Replica
+	(*Wanted)(nil),                  // 64: runway.v1.Wanted
+	(*LogOptions)(nil),              // 65: runway.v1.LogOptions
+	(*timestamppb.Timestamp)(nil),   // 66: google.protobuf.Timestamp
+	(*LogLine)(nil),                 // 67: runway.v1.LogLine
+	(*Cause)(nil),                   // 68: runway.v1.Cause
+	(*Node)(nil),                    // 69: runway.v1.Node
+	(Role)(0),                       // 70: runway.v1.Role
+	(*durationpb.Duration)(nil),     // 71: google.protobuf.Duration
+	(*Ingress)(nil),                 // 72: runway.v1.Ingress
+	(*Event)(nil),                   // 73: runway.v1.Event
+	(*Token)(nil),                   // 74: runway.v1.Token
 }
 var file_runway_v1_api_proto_depIdxs = []int32{
 	6,  // 0: runway.v1.InfoResponse.members:type_name -> runway.v1.Member
-	55, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
-	56, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
-	57, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
-	58, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
-	59, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
+	57, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
+	58, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
+	59, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
+	60, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
+	61, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
 	17, // 6: runway.v1.ListServicesResponse.services:type_name -> runway.v1.ServiceView
-	60, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
-	59, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
-	58, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
-	56, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	56, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
+	62, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
+	61, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
+	60, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
+	58, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	58, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
 	21, // 12: runway.v1.ListReplicasResponse.replicas:type_name -> runway.v1.ReplicaView
-	61, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
-	56, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
-	59, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
-	56, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
-	62, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
-	56, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
-	56, // 19: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
-	56, // 20: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	56, // 21: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
-	63, // 22: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
-	64, // 23: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
-	56, // 24: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
-	65, // 25: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
-	58, // 26: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
-	56, // 27: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
-	58, // 28: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
-	58, // 29: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
-	21, // 30: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
-	42, // 31: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
-	66, // 32: runway.v1.NodeView.node:type_name -> runway.v1.Node
-	67, // 33: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
-	68, // 34: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
-	69, // 35: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	67, // 36: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	70, // 37: runway.v1.ListIngressesResponse.ingresses:type_name -> runway.v1.Ingress
-	56, // 38: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
-	71, // 39: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
-	68, // 40: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
-	69, // 41: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	72, // 42: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
-	72, // 43: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
-	0,  // 44: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
-	2,  // 45: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
-	4,  // 46: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
-	7,  // 47: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
-	8,  // 48: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
-	10, // 49: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
-	11, // 50: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
-	13, // 51: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
-	15, // 52: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
-	18, // 53: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
-	19, // 54: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
-	22, // 55: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
-	24, // 56: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
-	26, // 57: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
-	27, // 58: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
-	28, // 59: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
-	30, // 60: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
-	32, // 61: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
-	34, // 62: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
-	35, // 63: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
-	37, // 64: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
-	39, // 65: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
-	40, // 66: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
-	43, // 67: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
-	45, // 68: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
-	47, // 69: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
-	49, // 70: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
-	51, // 71: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
-	53, // 72: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
-	1,  // 73: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
-	3,  // 74: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
-	5,  // 75: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
-	55, // 76: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
-	9,  // 77: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
-	55, // 78: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
-	12, // 79: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
-	14, // 80: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
-	16, // 81: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
-	17, // 82: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
-	20, // 83: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
-	23, // 84: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
-	25, // 85: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
-	14, // 86: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
-	14, // 87: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
-	29, // 88: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
-	31, // 89: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
-	33, // 90: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
-	58, // 91: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
-	36, // 92: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
-	38, // 93: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
-	58, // 94: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
-	41, // 95: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
-	44, // 96: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
-	46, // 97: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
-	48, // 98: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
-	50, // 99: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
-	52, // 100: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
-	54, // 101: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
-	73, // [73:102] is the sub-list for method output_type
-	44, // [44:73] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	63, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
+	58, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
+	61, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
+	58, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
+	64, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
+	58, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
+	58, // 19: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
+	58, // 20: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	58, // 21: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
+	65, // 22: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
+	56, // 23: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
+	66, // 24: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
+	67, // 25: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
+	58, // 26: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
+	68, // 27: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
+	60, // 28: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
+	58, // 29: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
+	60, // 30: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
+	60, // 31: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
+	21, // 32: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
+	43, // 33: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
+	69, // 34: runway.v1.NodeView.node:type_name -> runway.v1.Node
+	66, // 35: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
+	70, // 36: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
+	71, // 37: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	66, // 38: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	72, // 39: runway.v1.ListIngressesResponse.ingresses:type_name -> runway.v1.Ingress
+	58, // 40: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
+	73, // 41: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
+	70, // 42: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
+	71, // 43: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	74, // 44: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
+	74, // 45: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
+	31, // 46: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
+	0,  // 47: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
+	2,  // 48: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
+	4,  // 49: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
+	7,  // 50: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
+	8,  // 51: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
+	10, // 52: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
+	11, // 53: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
+	13, // 54: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
+	15, // 55: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
+	18, // 56: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
+	19, // 57: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
+	22, // 58: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
+	24, // 59: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
+	26, // 60: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
+	27, // 61: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
+	28, // 62: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
+	30, // 63: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
+	33, // 64: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
+	35, // 65: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
+	36, // 66: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
+	38, // 67: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
+	40, // 68: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
+	41, // 69: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
+	44, // 70: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
+	46, // 71: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
+	48, // 72: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
+	50, // 73: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
+	52, // 74: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
+	54, // 75: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
+	1,  // 76: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
+	3,  // 77: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
+	5,  // 78: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
+	57, // 79: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
+	9,  // 80: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
+	57, // 81: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
+	12, // 82: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
+	14, // 83: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
+	16, // 84: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
+	17, // 85: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
+	20, // 86: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
+	23, // 87: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
+	25, // 88: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
+	14, // 89: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
+	14, // 90: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
+	29, // 91: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
+	32, // 92: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
+	34, // 93: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
+	60, // 94: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
+	37, // 95: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
+	39, // 96: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
+	60, // 97: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
+	42, // 98: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
+	45, // 99: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
+	47, // 100: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
+	49, // 101: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
+	51, // 102: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
+	53, // 103: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
+	55, // 104: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
+	76, // [76:105] is the sub-list for method output_type
+	47, // [47:76] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_api_proto_init() }
@@ -3461,7 +3579,7 @@ func file_runway_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_api_proto_rawDesc), len(file_runway_v1_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   8,
 		},
