@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/ingress/route"
@@ -237,6 +238,7 @@ func (f *following) beat() error {
 // count sends what was served since the message before; nothing when it is nothing
 // and nobody waits for it.
 func (f *following) count(waited bool) error {
+	since := f.deltas.Since()
 	counts := f.deltas.Next()
 	table := f.ingress.live.Table()
 	f.deltas.Forget(func(key stats.Key) bool {
@@ -246,7 +248,7 @@ func (f *following) count(waited bool) error {
 		return nil
 	}
 	served := fromCounts(counts)
-	served.Request = f.asked
+	served.Request, served.Covers = f.asked, durationpb.New(f.deltas.Since().Sub(since))
 	return f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: served}})
 }
 

@@ -260,12 +260,17 @@ func TestSession_BeatsAndReportsCountsAlsoOfTheTimeWithoutSession(t *testing.T) 
 		if took := time.Since(start); took < 2*time.Second || took > 4*time.Second {
 			t.Errorf("3 beats took %v, want about 3 s", took)
 		}
+		told := time.Now()
 		f.endSessions(testIncarnation)
 		series := i.stats.Series(stats.Key{Space: "default", Service: "web", Environment: "production", Revision: 3})
 		series.Begin()
 		series.End(200, 3*time.Millisecond)
 		<-f.streams
-		got := next(t, f, counts).GetWorkloads()
+		message := next(t, f, counts)
+		if covers := message.GetCovers().AsDuration(); covers != time.Since(told) || covers == 0 {
+			t.Errorf("the statistics cover %v, want all since the last beat of the session before, %v", covers, time.Since(told))
+		}
+		got := message.GetWorkloads()
 		if len(got) != 1 || got[0].GetRevision() != 3 || got[0].GetResponses()[1] != 1 || got[0].GetLatency()[2] != 1 {
 			t.Errorf("statistics = %v, want the one request", got)
 		}

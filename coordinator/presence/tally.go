@@ -16,6 +16,9 @@ const (
 	// maxTallied bounds the revisions of one tally. A deployment has two, and those
 	// that it superseded.
 	maxTallied = 100
+	// overlap is how much of the time before a deployment a message around its start may
+	// cover: a beat, and a moment on the way.
+	overlap = 2 * time.Second
 )
 
 // Served is what was answered of one revision, or by the ingresses themselves.
@@ -36,19 +39,21 @@ type Tally struct {
 	Closed time.Time
 	// Unanswered are ingresses that have not said yet what they served until then.
 	Unanswered []string
-	// Interrupted are ingresses whose session ended meanwhile: a message may be lost.
+	// Interrupted are ingresses whose counts are not those of the deployment alone, or not
+	// all of them: a message may be lost with its session, or cover a time before.
 	Interrupted []string
 }
 
 // tally is a Tally under way.
 type tally struct {
-	workload    state.WorkloadID
-	since       time.Time
-	revisions   map[uint64]Served
-	closed      time.Time
-	request     uint64
-	waiting     map[string]bool
-	interrupted map[string]bool
+	workload state.WorkloadID
+	// start is when the deployment began, since when it is counted.
+	start, since time.Time
+	revisions    map[uint64]Served
+	closed       time.Time
+	request      uint64
+	waiting      map[string]bool
+	interrupted  map[string]bool
 }
 
 // tallies are found by deployment, and by workload for each message.
@@ -89,10 +94,11 @@ func (p *Presence) OpenTally(deployment string, workload state.WorkloadID, start
 	if p.tallies.byID[deployment] != nil || len(p.tallies.byID) >= maxTallies {
 		return
 	}
-	if start.Before(p.since) {
-		start = p.since
+	since := start
+	if since.Before(p.since) {
+		since = p.since
 	}
-	next := &tally{workload: workload, since: start, revisions: map[uint64]Served{}, interrupted: map[string]bool{}}
+	next := &tally{workload: workload, start: start, since: since, revisions: map[uint64]Served{}, interrupted: map[string]bool{}}
 	p.tallies.byID[deployment] = next
 	if p.tallies.byWorkload[workload] == nil {
 		p.tallies.byWorkload[workload] = map[string]*tally{}
@@ -178,6 +184,16 @@ func (p *Presence) Interrupt(ingress string) {
 // counts says whether what an ingress sends now belongs to the tally: until it has
 // answered what was asked at the end.
 func (t *tally) counts(ingress string) bool { return t.closed.IsZero() || t.waiting[ingress] }
+
+// mixed notes that a message has requests from before the deployment in it, as that of an
+// ingress which was away for long.
+func (t *tallies) mixed(ingress string, workload state.WorkloadID, covers time.Duration, now time.Time) {
+	for _, next := range t.byWorkload[workload] {
+		if next.counts(ingress) && now.Add(-covers).Before(next.start.Add(-overlap)) {
+			next.interrupted[ingress] = true
+		}
+	}
+}
 
 // add counts a sample in every tally of its workload. It returns false when one has
 // no room.

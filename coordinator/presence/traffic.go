@@ -2,6 +2,8 @@ package presence
 
 import (
 	"math"
+	"slices"
+	"time"
 
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -54,21 +56,24 @@ func newTraffic() traffic {
 func (p *Presence) Record(ingress string, stats *runwayv1.IngressStats) (refused int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := map[Series]uint64{}
+	inFlight, now := map[Series]uint64{}, time.Now()
 	for _, sample := range stats.GetWorkloads() {
 		series := Series{state.IDOf(sample.GetWorkload()), sample.GetRevision()}
 		if !plausible(sample) {
 			refused++
 			continue
 		}
+		if slices.ContainsFunc(sample.GetResponses(), func(n uint64) bool { return n > 0 }) {
+			p.tallies.mixed(ingress, series.Workload, stats.GetCovers().AsDuration(), now)
+		}
 		counted := p.tallies.add(ingress, series, sample)
 		if !p.traffic.add(series, sample) || !counted {
 			refused++
 			continue
 		}
-		now[series] += sample.GetInFlight()
+		inFlight[series] += sample.GetInFlight()
 	}
-	p.traffic.inFlight[ingress] = now
+	p.traffic.inFlight[ingress] = inFlight
 	p.tallies.answered(ingress, stats.GetRequest())
 	return refused
 }

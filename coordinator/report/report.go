@@ -125,16 +125,16 @@ func reportOf(view *state.View, t presence.Tally, now time.Time) *runwayv1.Deplo
 	return report
 }
 
-// incomplete names the ingresses that may have served more than they said: those
-// that did not answer, whose session broke, or that were lost meanwhile.
+// incomplete names the ingresses whose counts may be wrong: those that did not answer,
+// whose session broke, that counted from before the start, and those that are lost, of
+// which nobody knows what they serve.
 func incomplete(view *state.View, t presence.Tally) []string {
 	ids := map[string]bool{}
 	for _, id := range append(t.Unanswered, t.Interrupted...) {
 		ids[id] = true
 	}
 	for _, i := range view.Ingresses() {
-		lost := i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LOST
-		if lost && !i.GetStatus().GetPhaseSince().AsTime().Before(t.Since) {
+		if i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LOST {
 			ids[i.GetId()] = true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	. "github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/presence"
@@ -153,9 +154,9 @@ func TestReport_NamesIngressesThatDoNotAnswer(t *testing.T) {
 	})
 }
 
-// A lost ingress is not waited for; it is named when it was lost meanwhile, and when
-// its session broke.
-func TestReport_NamesIngressesThatWereLostMeanwhile(t *testing.T) {
+// A lost ingress is not waited for. It is named: it may serve on from its own copy of the
+// routes, and nobody has asked it. So is one whose session broke.
+func TestReport_NamesIngressesThatAreLost(t *testing.T) {
 	t.Parallel()
 	run(t, func(b *bench) {
 		b.Must(t, RegisterIngress("i0"), &runwayv1.SetIngressPhase{Ingress: "i0", Phase: lost})
@@ -168,7 +169,30 @@ func TestReport_NamesIngressesThatWereLostMeanwhile(t *testing.T) {
 		b.end("d1")
 		b.serve("i1", true, 1, 1, 0)
 		b.want("d1", &runwayv1.DeploymentReport{
-			Requests: 1, Revisions: []*runwayv1.RevisionRequests{{Revision: 1, Requests: 1}}, Incomplete: []string{"i1", "i2"},
+			Requests: 1, Revisions: []*runwayv1.RevisionRequests{{Revision: 1, Requests: 1}}, Incomplete: []string{"i0", "i1", "i2"},
+		})
+	})
+}
+
+// An ingress that comes back tells all that it served since it was heard of last. What of
+// that was before the deployment cannot be told, and it is named.
+func TestReport_NamesIngressesThatCountedFromBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	run(t, func(b *bench) {
+		time.Sleep(time.Hour)
+		b.Must(t, Deploy("d1", "web", Spec(), 1))
+		synctest.Wait()
+		time.Sleep(10 * time.Second)
+		for ingress, covers := range map[string]time.Duration{"i1": 11 * time.Second, "i2": 10*time.Minute + 10*time.Second} {
+			b.presence.Record(ingress, &runwayv1.IngressStats{Covers: durationpb.New(covers), Workloads: []*runwayv1.WorkloadStats{{
+				Workload: Key("web"), Revision: 1, Responses: []uint64{0, 4},
+			}}})
+		}
+		b.end("d1")
+		b.serve("i1", true, 1, 0, 0)
+		b.serve("i2", true, 1, 0, 0)
+		b.want("d1", &runwayv1.DeploymentReport{
+			Requests: 8, Revisions: []*runwayv1.RevisionRequests{{Revision: 1, Requests: 8}}, Incomplete: []string{"i2"},
 		})
 	})
 }

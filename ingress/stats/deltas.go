@@ -1,10 +1,13 @@
 package stats
 
+import "time"
+
 // Deltas gives what was counted between two calls of Next. It belongs to one
 // goroutine.
 type Deltas struct {
 	recorder *Recorder
 	last     map[Key]Counts
+	taken    time.Time
 }
 
 // NewDeltas returns Deltas that start at this moment.
@@ -13,6 +16,9 @@ func NewDeltas(r *Recorder) *Deltas {
 	d.Next()
 	return d
 }
+
+// Since is when the counts begin that Next will return.
+func (d *Deltas) Since() time.Time { return d.taken }
 
 // Next returns the series that changed since the call before, or that have
 // requests in flight now or had some then. Counts are differences, InFlight is
@@ -28,7 +34,7 @@ func (d *Deltas) Next() []Counts {
 			changed = append(changed, delta)
 		}
 	}
-	d.last = next
+	d.last, d.taken = next, time.Now()
 	return changed
 }
 
