@@ -45,7 +45,8 @@ type sighting struct {
 	places     []network.Attachment
 	// ports is what was published before the agent started.
 	ports map[uint16]netip.AddrPort
-	err   error
+	// runtimeErr and networkErr say why a part is missing.
+	runtimeErr, networkErr error
 	// began is the worker's clock when it was taken: what changed later is newer than it.
 	began uint64
 }

@@ -36,6 +36,9 @@ type observed struct {
 	// container is the one of the present attempt, others are those of earlier ones.
 	container *runtime.Container
 	others    []runtime.ContainerID
+	// presumed is true while the container was not seen in this life of the agent, doubted while it was seen once to be lost, and
+	// silent once it was reported that its supervisor does not answer.
+	presumed, doubted, silent bool
 	// readiness and liveness are the newest verdicts of the probes on the present attempt. complaint is the answer that is shown
 	// while the replica fails its probe; it is not replaced by each one that reads differently.
 	readiness, liveness probe.Verdict

@@ -26,8 +26,10 @@ type reporter struct {
 	mu       sync.Mutex
 	replicas map[string]*reported
 	events   []reportedEvent
-	// begun is true once every replica was looked at: a full report before that would say that some are gone.
-	begun    bool
+	// begun is true once every replica was looked at: a full report before that would say that some are gone. partly is true
+	// while only some can be judged, because the runtime does not answer.
+	begun, partly bool
+	// full is true until the session had its full report.
 	full     bool
 	sequence uint64
 	acked    uint64
@@ -83,11 +85,16 @@ func (p *reporter) event(kind, replica string, c code.Code, message string) {
 }
 
 // begin allows reports: from now on every replica is in them.
-func (p *reporter) begin() {
+func (p *reporter) begin() { p.allow(&p.begun) }
+
+// beginPartly allows reports that say nothing of the replicas which are not in them.
+func (p *reporter) beginPartly() { p.allow(&p.partly) }
+
+func (p *reporter) allow(kind *bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.begun {
-		p.begun = true
+	if !*kind {
+		*kind = true
 		p.stir()
 	}
 }
@@ -110,12 +117,12 @@ func (p *reporter) reset() {
 func (p *reporter) next() *runwayv1.ReplicaReports {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.begun || p.sequence-p.acked >= maxUnacked {
+	if !p.begun && !p.partly || p.sequence-p.acked >= maxUnacked {
 		return nil
 	}
-	message := &runwayv1.ReplicaReports{Sequence: p.sequence + 1, Full: p.full}
+	message := &runwayv1.ReplicaReports{Sequence: p.sequence + 1, Full: p.full && p.begun}
 	for _, id := range slices.Sorted(maps.Keys(p.replicas)) {
-		if r := p.replicas[id]; r.sentIn == 0 {
+		if r := p.replicas[id]; r.sentIn == 0 || message.Full {
 			r.sentIn = message.Sequence
 			message.Replicas = append(message.Replicas, &runwayv1.ReplicaReport{Replica: id, NodeEpoch: r.epoch, Status: r.status})
 		}
@@ -129,7 +136,7 @@ func (p *reporter) next() *runwayv1.ReplicaReports {
 	if !message.Full && len(message.Replicas) == 0 && len(message.Events) == 0 {
 		return nil
 	}
-	p.sequence, p.full = message.Sequence, false
+	p.sequence, p.full = message.Sequence, p.full && !message.Full
 	return message
 }
 

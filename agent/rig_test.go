@@ -47,11 +47,12 @@ type rig struct {
 	generation uint64
 	// listening answers doInspect.
 	listening []netip.AddrPort
-	// wrap puts something between the agent and the network; ingresses are the listeners that answer.
-	wrap      func(Network) Network
-	mu        sync.Mutex
-	sick      map[string]bool
-	ingresses map[string]bool
+	// wrapRuntime and wrap put something between the agent and its runtime and network; ingresses are the listeners that answer.
+	wrapRuntime func(runtime.Runtime) runtime.Runtime
+	wrap        func(Network) Network
+	mu          sync.Mutex
+	sick        map[string]bool
+	ingresses   map[string]bool
 	// answer is what a listening replica says to a request for a path; nil means 200 and "ok".
 	answer func(replica, path string) (int, string)
 }
@@ -71,6 +72,7 @@ func newRig(t *testing.T) *rig {
 	return &rig{
 		t: t, runtime: runtimetest.NewFake(), network: networktest.New(), dir: t.TempDir(), spools: t.TempDir(),
 		sick: map[string]bool{}, ingresses: map[string]bool{}, wrap: func(n Network) Network { return n },
+		wrapRuntime: func(made runtime.Runtime) runtime.Runtime { return made },
 	}
 }
 
@@ -87,7 +89,7 @@ func (r *rig) makeDeps() Deps {
 		r.t.Fatal(err)
 	}
 	return Deps{
-		Runtime: r.runtime, Network: r.wrap(r.network), Logs: collector, Prober: probe.New(r.dial), Log: log,
+		Runtime: r.wrapRuntime(r.runtime), Network: r.wrap(r.network), Logs: collector, Prober: probe.New(r.dial), Log: log,
 		Metrics:   NewMetrics(prometheus.NewRegistry(), collector),
 		Listening: func(int) ([]netip.AddrPort, error) { return r.listening, nil },
 		Dial:      r.dialIngress,
@@ -168,11 +170,10 @@ func (r *rig) ingress(address string, up bool) {
 }
 
 func (r *rig) listens(replica string) bool {
-	containers, err := r.runtime.List(context.Background())
-	if err != nil || r.isSick(replica) {
+	if r.isSick(replica) {
 		return false
 	}
-	for _, c := range containers {
+	for _, c := range r.runtime.Containers() {
 		if id, _, _ := splitContainerID(c.ID); id == replica && r.runtime.Listening(c.ID) {
 			return true
 		}
@@ -288,12 +289,8 @@ func (r *rig) untilReady(ids ...string) time.Duration {
 // containers are the IDs and states of all containers.
 func (r *rig) containers() []string {
 	r.t.Helper()
-	listed, err := r.runtime.List(context.Background())
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	var found []string
-	for _, c := range listed {
+	for _, c := range r.runtime.Containers() {
 		found = append(found, fmt.Sprintf("%s %s", c.ID, c.State))
 	}
 	return found
@@ -301,11 +298,7 @@ func (r *rig) containers() []string {
 
 func (r *rig) container(id runtime.ContainerID) runtime.Container {
 	r.t.Helper()
-	listed, err := r.runtime.List(context.Background())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, c := range listed {
+	for _, c := range r.runtime.Containers() {
 		if c.ID == id {
 			return c
 		}

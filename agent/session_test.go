@@ -165,6 +165,7 @@ type connected struct {
 	*rig
 	coordinator *coordinator
 	agent       *Agent
+	conn        grpc.ClientConnInterface
 }
 
 func onSession(t *testing.T, prepare func(*connected), test func(*testing.T, *connected)) {
@@ -187,6 +188,7 @@ func onSession(t *testing.T, prepare func(*connected), test func(*testing.T, *co
 		if prepare != nil {
 			prepare(c)
 		}
+		c.conn = conn
 		c.launch(conn)
 		defer func() {
 			c.kill()

@@ -46,12 +46,15 @@ type worker struct {
 	clock   uint64
 	changed map[string]uint64
 	sighted bool
-	looking bool
-	blind   bool
-	lookAt  time.Time
-	unsaved bool
-	savedAt time.Time
-	node    nodeWork
+	// presuming is true from an agent's start until the runtime answers for the first time: replicas that were ready are taken
+	// to run, and only their probes are believed.
+	presuming bool
+	looking   bool
+	blind     bool
+	lookAt    time.Time
+	unsaved   bool
+	savedAt   time.Time
+	node      nodeWork
 }
 
 func newWorker(config Config, deps Deps, reporter *reporter, desired *assignments, past map[string]history) *worker {
@@ -93,7 +96,7 @@ func (w *worker) round(ctx context.Context, now time.Time) time.Time {
 	w.look(ctx, now)
 	next := earliest(now.Add(neverLater), w.lookAt)
 	if w.desired == nil || !w.sighted {
-		return next
+		return earliest(next, w.actBlind(ctx, now))
 	}
 	next = earliest(next, w.stepAll(ctx, now))
 	next = earliest(next, w.tendNode(ctx, now))

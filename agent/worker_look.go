@@ -45,13 +45,13 @@ func (w *worker) sight(ctx context.Context, began uint64, first bool) sighting {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	s := sighting{began: began}
-	var problems [3]error
-	s.containers, problems[0] = w.deps.Runtime.List(ctx)
-	s.places, problems[1] = w.deps.Network.List(ctx)
+	var placesErr, portsErr error
+	s.containers, s.runtimeErr = w.deps.Runtime.List(ctx)
+	s.places, placesErr = w.deps.Network.List(ctx)
 	if first {
-		s.ports, problems[2] = w.deps.Network.Published(ctx)
+		s.ports, portsErr = w.deps.Network.Published(ctx)
 	}
-	s.err = errors.Join(problems[:]...)
+	s.networkErr = errors.Join(placesErr, portsErr)
 	return s
 }
 
@@ -59,13 +59,16 @@ func (w *worker) sight(ctx context.Context, began uint64, first bool) sighting {
 // began, is left for the next look.
 func (w *worker) absorbSighting(s sighting, now time.Time) {
 	w.looking = false
-	if s.err != nil {
-		w.goBlind(s.err, now)
+	if err := errors.Join(s.runtimeErr, s.networkErr); err != nil {
+		w.goBlind(err, now)
+		if !w.sighted && s.networkErr == nil {
+			w.presume(s)
+		}
 		return
 	}
 	w.blind = false
 	if !w.sighted {
-		w.sighted, w.node.published, w.node.attempted = true, s.ports, s.ports
+		w.sighted, w.presuming, w.node.published, w.node.attempted = true, false, s.ports, s.ports
 		w.sweepLogs(s)
 	}
 	containers, places := s.byReplica()
@@ -78,6 +81,9 @@ func (w *worker) absorbSighting(s sighting, now time.Time) {
 			continue
 		}
 		w.tell(r, r.observe(containers[id], places[id]))
+		if r.seen.doubted {
+			w.lookBy(now.Add(afterAction))
+		}
 		w.followLogs(r)
 	}
 }
@@ -124,16 +130,30 @@ func (r *replica) observe(containers []runtime.Container, place *network.Attachm
 	for _, c := range containers {
 		r.sort(c)
 	}
+	r.doubt(before)
 	if place != nil && place.NetNSPath != "" {
 		r.seen.place = place
 	}
-	if r.seen.container == nil && before.container != nil {
+	if r.seen.container == nil && before.container != nil && !before.presumed {
 		drift = append(drift, fmt.Sprintf("container %q had vanished", before.container.ID))
 	}
 	if r.seen.place == nil && before.place != nil {
 		drift = append(drift, "the network namespace had vanished")
 	}
 	return drift
+}
+
+// doubt keeps a process that ran a moment ago and cannot be supervised now until a second look says the same: a runtime that
+// answers wrongly once must not cost a replica.
+func (r *replica) doubt(before observed) {
+	was, is := before.container, r.seen.container
+	r.seen.presumed, r.seen.doubted = false, false
+	if was == nil || is == nil || is.State != runtime.StateUnknown || was.ID != is.ID || was.State != runtime.StateRunning {
+		return
+	}
+	if !before.doubted && !before.presumed {
+		r.seen.container, r.seen.doubted = was, true
+	}
 }
 
 // sort files a container under the present attempt or the others. A higher attempt than remembered is adopted: the histories
@@ -166,6 +186,7 @@ func (w *worker) tell(r *replica, drift []string) {
 		w.reporter.event("node.drift", r.id, code.DriftRepaired, fmt.Sprintf("replica %q: %s", r.id, what))
 		w.log.Warn("drift is repaired", "replica_id", r.id, "drift", what)
 	}
+	w.tellSilence(r)
 	if c := r.seen.container; c != nil && c.OOM.Killed && !r.past.OOMTold {
 		r.past.OOMTold, w.unsaved = true, true
 		why := oomCause(c.OOM)
@@ -175,6 +196,17 @@ func (w *worker) tell(r *replica, drift []string) {
 		}
 		w.log.Warn("replica met its memory limit", "replica_id", r.id, "reason", why.Summary)
 	}
+}
+
+// tellSilence reports once that nobody supervises a process. It goes on: its probes say whether it is well, and ending it for
+// the trouble of its supervisor would turn one fault into two.
+func (w *worker) tellSilence(r *replica) {
+	silent := r.seen.container != nil && r.seen.container.Silent
+	if silent && !r.seen.silent {
+		w.reporter.event("replica.silent", r.id, code.RuntimeUnavailable, fmt.Sprintf("the supervisor of container %q does not answer; its process goes on", r.seen.container.ID))
+		w.log.Warn("supervisor of a replica does not answer", "replica_id", r.id, "container_id", r.seen.container.ID)
+	}
+	r.seen.silent = silent
 }
 
 // sweepLogs removes the logs of replicas that are neither assigned nor on the machine.

@@ -89,6 +89,9 @@ type Container struct {
 	FinishedAt time.Time
 	ExitCode   int
 	OOM        OOM
+	// Silent is true while the container's supervisor does not answer although its processes live: State is then what the kernel
+	// shows. When they end nobody knows how, and the container is Unknown.
+	Silent bool
 }
 
 // OOM says what the memory limit did to a container. A child's death leaves the exit code at 0, so the code alone tells

@@ -75,6 +75,7 @@ type Fake struct {
 	calls      []string
 	watchers   map[*watcher]struct{}
 	lastPID    int
+	outage     error
 }
 
 type container struct {
@@ -129,6 +130,13 @@ func (f *Fake) Spec(id runtime.ContainerID) (runtime.ContainerSpec, bool) {
 		return runtime.ContainerSpec{}, false
 	}
 	return c.spec, true
+}
+
+// Containers returns what there is, whatever List is told to say.
+func (f *Fake) Containers() []runtime.Container {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.list()
 }
 
 // Listening reports whether the container would answer on its port now.
@@ -293,13 +301,17 @@ func (f *Fake) List(ctx context.Context) ([]runtime.Container, error) {
 	if err := errors.Join(f.begin(StepList, ""), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
+	return f.list(), nil
+}
+
+func (f *Fake) list() []runtime.Container {
 	var listed []runtime.Container
 	for _, id := range slices.Sorted(maps.Keys(f.containers)) {
 		c := f.containers[id].Container
 		c.Labels = maps.Clone(c.Labels)
 		listed = append(listed, c)
 	}
-	return listed, nil
+	return listed
 }
 
 // Stats returns the behavior's.
@@ -319,6 +331,9 @@ func (f *Fake) Stats(ctx context.Context, id runtime.ContainerID) (runtime.Stats
 // begin records a call and takes the failure that was ordered for it.
 func (f *Fake) begin(step Step, argument string) error {
 	f.calls = append(f.calls, strings.TrimSpace(string(step)+" "+argument))
+	if f.outage != nil {
+		return f.outage
+	}
 	if len(f.failures[step]) == 0 {
 		return nil
 	}

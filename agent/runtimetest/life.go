@@ -46,6 +46,28 @@ func (f *Fake) Lose(id runtime.ContainerID) {
 	}
 }
 
+// Hang makes the supervisor of a container fall silent, or answer again, as when its shim is stopped.
+func (f *Fake) Hang(id runtime.ContainerID, silent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, found := f.containers[id]; found {
+		c.Silent = silent
+	}
+}
+
+// Outage makes every call fail with err and ends every watch, as when containerd is stopped; nil ends it. Containers go on.
+func (f *Fake) Outage(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.outage = err
+	if err == nil {
+		return
+	}
+	for w := range f.watchers {
+		f.endWatch(w, err)
+	}
+}
+
 // Reboot makes every container Unknown and ends every watch, as a restart of the machine does. Images stay.
 func (f *Fake) Reboot() {
 	f.mu.Lock()
@@ -111,6 +133,10 @@ func (f *Fake) exit(c *container, code int) {
 	if c.State != runtime.StateRunning {
 		return
 	}
+	if c.Silent {
+		f.lose(c) // nobody saw how
+		return
+	}
 	c.State, c.PID, c.ExitCode, c.FinishedAt = runtime.StateExited, 0, code, time.Now()
 	f.tell(runtime.Event{Kind: runtime.EventExit, ID: c.ID})
 }
@@ -126,7 +152,7 @@ func (f *Fake) oom(c *container) {
 
 func (f *Fake) lose(c *container) {
 	stopTimers(c)
-	c.State, c.PID = runtime.StateUnknown, 0
+	c.State, c.PID, c.Silent = runtime.StateUnknown, 0, false
 }
 
 func stopTimers(c *container) {
