@@ -107,7 +107,8 @@ func gather(first *runwayv1.LogLine, lines <-chan *runwayv1.LogLine) []*runwayv1
 	return batch
 }
 
-// read sends the wanted lines of a replica to lines. A reader that follows goes on with the next attempt when one ends.
+// read sends the wanted lines of a replica to lines. A reader that follows goes on with the next attempt when one ends, and waits
+// for the first.
 func (u *uploader) read(ctx context.Context, request *runwayv1.OpenLogs, lines chan<- *runwayv1.LogLine) error {
 	select {
 	case u.slots <- struct{}{}:
@@ -116,39 +117,59 @@ func (u *uploader) read(ctx context.Context, request *runwayv1.OpenLogs, lines c
 		return fmt.Errorf("read logs: %d streams are open on this node already", maxUploads)
 	}
 	replica, asked := request.GetReplica(), request.GetOptions()
-	attempt, known := u.attempt(replica)
-	if !known {
-		return fmt.Errorf("read logs of replica %q: %w", replica, logs.ErrNotFound)
-	}
-	if asked.GetPrevious() {
-		attempt--
-	}
 	options := logs.Options{Tail: int(asked.GetTail()), Follow: asked.GetFollow() && !asked.GetPrevious()}
 	if asked.GetSince() != nil {
 		options.Since = asked.GetSince().AsTime()
 	}
-	for {
+	attempt, err := u.choose(replica, asked.GetPrevious())
+	if err != nil {
+		return err
+	}
+	for known := true; known; attempt, known = u.await(ctx, replica, attempt) {
 		err := u.logs.Read(ctx, containerName(replica, attempt), options, u.into(ctx, replica, lines))
-		if err != nil || !options.Follow {
-			return u.orNothingYet(err, replica, attempt)
+		if err != nil && !errors.Is(err, logs.ErrNotFound) {
+			return err
 		}
-		if attempt, known = u.await(ctx, replica, attempt); !known {
-			return ctx.Err()
+		if !options.Follow {
+			return nil
 		}
-		options.Tail = 0
+		if err == nil {
+			options.Tail = 0
+		}
 	}
+	return ctx.Err()
 }
 
-// orNothingYet is no error for a replica whose first attempt is about to be made.
-func (u *uploader) orNothingYet(err error, replica string, attempt int) error {
-	if now, known := u.attempt(replica); errors.Is(err, logs.ErrNotFound) && known && now == attempt {
-		return nil
+// choose returns the attempt to begin with: the present one, or, when that was not made yet or the one before is asked for, the
+// last before it that wrote anything. A replica in a crash loop or given up is explained by the attempt that ended.
+func (u *uploader) choose(replica string, previous bool) (int, error) {
+	present, known := u.attempt(replica)
+	if !known {
+		return 0, fmt.Errorf("read logs of replica %q: %w", replica, logs.ErrNotFound)
 	}
-	return err
+	if !previous && u.logs.Has(containerName(replica, present)) {
+		return present, nil
+	}
+	for earlier := present - 1; earlier >= 0 && earlier >= present-keptAttempts; earlier-- {
+		last, err := u.logs.Tail(containerName(replica, earlier), 1)
+		if err != nil {
+			return 0, err
+		}
+		if len(last) > 0 {
+			return earlier, nil
+		}
+	}
+	if previous {
+		return 0, fmt.Errorf("read logs of replica %q: no earlier attempt wrote any: %w", replica, logs.ErrNotFound)
+	}
+	return present, nil
 }
 
-// await returns the attempt after the given one once it has logs; false when the replica is gone or ctx ended.
+// await returns the attempt after the given one, or that one itself if it was not made yet, once it has logs; false when the replica is gone or ctx ended.
 func (u *uploader) await(ctx context.Context, replica string, ended int) (int, bool) {
+	if !u.logs.Has(containerName(replica, ended)) {
+		ended--
+	}
 	for ctx.Err() == nil {
 		attempt, known := u.attempt(replica)
 		if !known {
