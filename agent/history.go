@@ -35,8 +35,9 @@ type history struct {
 	Condemned *cause
 	// TermAt and KillAt are when the present attempt was sent SIGTERM and SIGKILL.
 	TermAt, KillAt time.Time
-	// OOMTold is true when the present attempt's out-of-memory kill was reported.
-	OOMTold bool
+	// OOMKills is how many processes of the present attempt were seen killed for memory, and OOMAt when the last was seen.
+	OOMKills int64
+	OOMAt    time.Time
 	// ExitCode, OOM and LastCause describe the attempt that ended last.
 	ExitCode  int
 	OOM       bool
@@ -51,7 +52,7 @@ func (h *history) begin() {
 	h.Created = false
 	h.ReadySince, h.ReadyAt = time.Time{}, time.Time{}
 	h.TermAt, h.KillAt = time.Time{}, time.Time{}
-	h.Condemned, h.OOMTold = nil, false
+	h.Condemned, h.OOMKills, h.OOMAt = nil, 0, time.Time{}
 	h.clearTrouble()
 }
 

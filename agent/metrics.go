@@ -48,7 +48,7 @@ func NewMetrics(registry prometheus.Registerer, collector *logs.Collector) *Metr
 		stepFailures: counters("step_failures_total", "Life-cycle steps that failed and were tried again.", "step"),
 		restarts:     counters("restarts_total", "Restarts in place by cause.", "code"),
 		failures:     counters("replica_failures_total", "Replicas that were given up by cause.", "code"),
-		ooms:         prometheus.NewCounter(prometheus.CounterOpts{Name: "runway_agent_oom_kills_total", Help: "Attempts in which the kernel killed a process at the memory limit."}),
+		ooms:         prometheus.NewCounter(prometheus.CounterOpts{Name: "runway_agent_oom_kills_total", Help: "Times that the kernel was seen to have killed processes of a replica at its memory limit."}),
 		probes:       counters("probes_total", "Probes by kind and result.", "kind", "result"),
 		drift:        counters("drift_repaired_total", "Things that somebody else had changed and the agent repaired.", "part"),
 		session:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "runway_agent_session_connected", Help: "1 while a coordinator has welcomed this node."}),

@@ -22,6 +22,10 @@ const (
 	// condemnedGrace is how long a condemned process may take to end: it was found unable to serve, so waiting for a long
 	// grace period would only prolong the outage.
 	condemnedGrace = 10 * time.Second
+	// oomLinger is how long after the kill of one of its processes the end of the whole is put down to it.
+	oomLinger = 10 * time.Second
+	// oomEvery is how often kills of a replica's children are events; some lose one each second.
+	oomEvery = 10 * time.Minute
 )
 
 // restart ends a condemned attempt and buries one that has ended. recordEnding then decides about the next.
@@ -38,10 +42,11 @@ func (r *replica) restart(now time.Time) (action, bool) {
 // recordEnding remembers how the present attempt ended and begins the next one. c is nil when the container had vanished.
 func (r *replica) recordEnding(c *runtime.Container, evidence []string, now time.Time, jitter func(time.Duration) time.Duration) {
 	h := &r.past
-	why := endingCause(c, h.Condemned).with(r.lastAnswer()...).with(evidence...)
-	h.ExitCode, h.OOM = 0, false
+	outOfMemory := c != nil && h.diedOfMemory(c.OOM, endOf(c, now))
+	why := endingCause(c, h.Condemned, outOfMemory).with(r.lastAnswer()...).with(evidence...)
+	h.ExitCode, h.OOM = 0, outOfMemory
 	if c != nil {
-		h.ExitCode, h.OOM = c.ExitCode, c.OOM.Killed
+		h.ExitCode = c.ExitCode
 	}
 	h.Crashes++
 	if !h.WasReady && c != nil && c.State == runtime.StateExited {
@@ -60,9 +65,9 @@ func (r *replica) recordEnding(c *runtime.Container, evidence []string, now time
 	r.seen.forgetProbes()
 }
 
-func endingCause(c *runtime.Container, condemned *cause) *cause {
+func endingCause(c *runtime.Container, condemned *cause, outOfMemory bool) *cause {
 	switch {
-	case c != nil && c.OOM.Killed:
+	case outOfMemory:
 		return oomCause(c.OOM)
 	case condemned != nil:
 		return condemned
@@ -88,12 +93,36 @@ func (r *replica) lastAnswer() []string {
 	return nil
 }
 
+// endOf is when the container ended, as far as that is known.
+func endOf(c *runtime.Container, otherwise time.Time) time.Time {
+	if c.FinishedAt.IsZero() {
+		return otherwise
+	}
+	return c.FinishedAt
+}
+
 func lifetime(c *runtime.Container) time.Duration {
 	return c.FinishedAt.Sub(c.StartedAt).Round(time.Millisecond)
 }
 
 func oomCause(oom runtime.OOM) *cause {
-	return newCause(code.OutOfMemory, "killed at its memory limit of %s; peak %s", mebibytes(oom.Limit), mebibytes(oom.Peak))
+	return newCause(code.OutOfMemory, "killed at its memory limit of %s; peak %s; give it %s or more",
+		mebibytes(oom.Limit), mebibytes(oom.Peak), mebibytes(oom.Limit+oom.Limit/2))
+}
+
+// noteOOM counts kills of the present attempt and reports whether there are new ones.
+func (h *history) noteOOM(oom runtime.OOM, now time.Time) bool {
+	if oom.Kills <= h.OOMKills {
+		return false
+	}
+	h.OOMKills, h.OOMAt = oom.Kills, now
+	return true
+}
+
+// diedOfMemory reports whether an attempt ended by its memory limit. The kernel's count lasts as long as the attempt: the kill of
+// a child in the morning does not explain an exit in the evening.
+func (h *history) diedOfMemory(oom runtime.OOM, at time.Time) bool {
+	return oom.Kills > h.OOMKills || oom.Kills > 0 && at.Sub(h.OOMAt) <= oomLinger
 }
 
 func lostNamespace() *cause {

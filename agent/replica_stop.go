@@ -54,9 +54,9 @@ func (r *replica) endProcess(now time.Time, grace time.Duration) action {
 }
 
 // recordStop remembers how the last attempt of a leaving replica ended.
-func (r *replica) recordStop() {
+func (r *replica) recordStop(now time.Time) {
 	if c := r.seen.container; c != nil {
-		r.past.ExitCode, r.past.OOM = c.ExitCode, c.OOM.Killed
+		r.past.ExitCode, r.past.OOM = c.ExitCode, r.past.diedOfMemory(c.OOM, endOf(c, now))
 	}
 	r.past.Created, r.seen.container = false, nil
 	r.seen.forgetProbes()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -125,7 +126,7 @@ func TestB12_OutOfMemoryDuringStart(t *testing.T) {
 		r.assign(assignment("a", 20001))
 		r.untilPhase("a", "FAILED", time.Second)
 		got := r.status("a")
-		if got.GetCause().GetCode() != string(code.OutOfMemory) || !got.GetOomKilled() || got.GetCause().GetSummary() != "killed at its memory limit of 64 MiB; peak 64 MiB" {
+		if got.GetCause().GetCode() != string(code.OutOfMemory) || !got.GetOomKilled() || got.GetCause().GetSummary() != "killed at its memory limit of 64 MiB; peak 64 MiB; give it 96 MiB or more" {
 			t.Errorf("got %v, want out of memory with limit and peak", got)
 		}
 	})
@@ -142,6 +143,54 @@ func TestB12_OutOfMemoryLaterRestartsWithAnEvent(t *testing.T) {
 			t.Errorf("got %v, want the out-of-memory kill in the status and the count", got)
 		}
 	})
+}
+
+// B12: a child's kill is an event, and no explanation for an end hours later; the replica's neighbours notice nothing.
+func TestB12_ChildOutOfMemoryIsAnEventAndNoLaterCause(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.assign(assignment("a", 20001), assignment("b", 20002))
+		r.untilReady("a", "b")
+		for range 5 {
+			r.runtime.OOMChild("a-0")
+			time.Sleep(time.Minute)
+		}
+		if events := r.eventTexts(); len(events) != 1 || events[0] != "replica.oom: killed at its memory limit of 64 MiB; peak 64 MiB; give it 96 MiB or more" {
+			t.Errorf("events %q, want one with limit, peak and a suggestion", events)
+		}
+		if got := testutil.ToFloat64(r.deps.Metrics.ooms); got != 5 {
+			t.Errorf("counted %v kills, want 5", got)
+		}
+		r.kill()
+		r.boot() // and a restart of the agent forgets nothing of it
+		time.Sleep(time.Hour)
+		r.runtime.Exit("a-0", 1)
+		r.until("attempt 1", time.Second, func() bool { return r.status("a").GetAttempt() == 1 && r.status("a").GetReady() })
+		if got := r.status("a"); got.GetOomKilled() || !r.restarted("RW-1102") || r.restarted("RW-1103") {
+			t.Errorf("got %v, want an ordinary exit", got)
+		}
+		r.runtime.OOMChild("a-1")
+		r.until("seen", 10*time.Second, func() bool { return testutil.ToFloat64(r.deps.Metrics.ooms) == 1 })
+		r.runtime.Exit("a-1", 1)
+		r.until("attempt 2", 3*time.Second, func() bool { return r.status("a").GetAttempt() == 2 && r.status("a").GetReady() })
+		if got := r.status("a"); !got.GetOomKilled() || !r.restarted("RW-1103") {
+			t.Errorf("got %v, want the end right after a kill put down to memory", got)
+		}
+		if b := r.status("b"); !b.GetReady() || b.GetAttempt() != 0 {
+			t.Errorf("neighbour %v, want it untouched", b)
+		}
+	})
+}
+
+// eventTexts are the kinds and messages of all events so far.
+func (r *rig) eventTexts() []string {
+	r.reporter.mu.Lock()
+	defer r.reporter.mu.Unlock()
+	var texts []string
+	for _, e := range r.reporter.events {
+		texts = append(texts, e.event.GetKind()+": "+e.event.GetMessage())
+	}
+	return texts
 }
 
 // B4: a killed shim leaves a container that cannot be supervised.
@@ -337,6 +386,18 @@ func TestStart_StepsAreRetried(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A runtime that ends cancels what it was asked: that is tried again, but not in a circle.
+func TestStart_CancelledStepsAreNoHotLoop(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.runtime.FailNext(runtimetest.StepCreate, slices.Repeat([]error{context.Canceled}, 5)...)
+		r.assign(assignment("a", 20001))
+		if took := r.untilReady("a"); took < 5*firstRetry || r.calls("create") != 6 {
+			t.Errorf("ready after %s and %d calls, want a pause after each", took, r.calls("create"))
+		}
+	})
 }
 
 func TestStart_RefusedContainerFails(t *testing.T) {

@@ -57,7 +57,7 @@ func (w *worker) assign(desired *assignments, now time.Time) {
 		if desired.replicas[id] == nil && r.assigned {
 			r.assigned, r.past.RetryAt = false, time.Time{}
 		}
-		w.tell(r, nil)
+		w.tell(r, nil, now)
 	}
 	w.cancelPulls()
 	w.unsaved = true
@@ -170,7 +170,7 @@ func (w *worker) noteBurial(r *replica, out result, now time.Time) {
 		return
 	}
 	if r.leaving() {
-		r.recordStop()
+		r.recordStop(now)
 		return
 	}
 	r.recordEnding(r.seen.container, out.log, now, w.jitter)
@@ -186,10 +186,11 @@ func (w *worker) noteBurial(r *replica, out result, now time.Time) {
 // noteFailure schedules another try, and gives the replica up where none can help. A replica that was ready before is never
 // given up: its image may be missing today and back tomorrow, and without a coordinator nobody would replace it.
 func (w *worker) noteFailure(r *replica, out result, now time.Time) {
-	if errors.Is(out.err, context.Canceled) {
+	h := &r.past
+	if errors.Is(out.err, context.Canceled) { // by us, or by a runtime that is ending: no trouble of the replica's, and no hurry
+		h.RetryAt = now.Add(w.jitter(firstRetry))
 		return
 	}
-	h := &r.past
 	h.Retries++
 	h.RetryAt = now.Add(w.jitter(backOff(h.Retries, firstRetry, lastRetry)))
 	h.Trouble = causeOf(out.err, out.do)

@@ -80,7 +80,7 @@ func (w *worker) absorbSighting(s sighting, now time.Time) {
 			w.lookBy(now.Add(afterAction))
 			continue
 		}
-		w.tell(r, r.observe(containers[id], places[id]))
+		w.tell(r, r.observe(containers[id], places[id]), now)
 		if r.seen.doubted {
 			w.lookBy(now.Add(afterAction))
 		}
@@ -176,7 +176,7 @@ func (r *replica) sort(c runtime.Container) {
 }
 
 // tell reports what an operator would ask about: drift, something of ours that nobody assigned, and out-of-memory kills.
-func (w *worker) tell(r *replica, drift []string) {
+func (w *worker) tell(r *replica, drift []string, now time.Time) {
 	if r.want == nil && !r.assigned && !r.told && w.desired != nil {
 		r.told = true
 		drift = append(drift, "it was not assigned to this node and is removed")
@@ -187,15 +187,22 @@ func (w *worker) tell(r *replica, drift []string) {
 		w.log.Warn("drift is repaired", "replica_id", r.id, "drift", what)
 	}
 	w.tellSilence(r)
-	if c := r.seen.container; c != nil && c.OOM.Killed && !r.past.OOMTold {
-		r.past.OOMTold, w.unsaved = true, true
-		why := oomCause(c.OOM)
-		w.deps.Metrics.oomKilled()
-		if r.running() { // only a child was killed: the status will not tell
-			w.reporter.event("replica.oom", r.id, why.Code, why.Summary)
-		}
-		w.log.Warn("replica met its memory limit", "replica_id", r.id, "reason", why.Summary)
+	w.tellOOM(r, now)
+}
+
+// tellOOM counts kills for memory. The end of the whole replica is in its status; that of a child alone is an event.
+func (w *worker) tellOOM(r *replica, now time.Time) {
+	c, last := r.seen.container, r.past.OOMAt
+	if c == nil || !r.past.noteOOM(c.OOM, now) {
+		return
 	}
+	w.unsaved = true
+	why := oomCause(c.OOM)
+	w.deps.Metrics.oomKilled()
+	if r.running() && now.Sub(last) >= oomEvery {
+		w.reporter.event("replica.oom", r.id, why.Code, why.Summary)
+	}
+	w.log.Warn("replica met its memory limit", "replica_id", r.id, "reason", why.Summary)
 }
 
 // tellSilence reports once that nobody supervises a process. It goes on: its probes say whether it is well, and ending it for

@@ -97,8 +97,8 @@ type Container struct {
 // OOM says what the memory limit did to a container. A child's death leaves the exit code at 0, so the code alone tells
 // nothing.
 type OOM struct {
-	// Killed is true once the kernel killed a process of the container for memory.
-	Killed bool
+	// Kills is how many processes of the container the kernel has killed for memory so far.
+	Kills int64
 	// Limit in force, and the most that was ever used. 0 when the kernel does not tell.
 	Limit Bytes
 	Peak  Bytes

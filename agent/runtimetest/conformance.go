@@ -141,7 +141,7 @@ func (s *suite) exitCode() {
 	events, _ := s.runtime.Watch(s.Context())
 	id := s.started("exit-1", ExitSeven)
 	exited := s.await(id, runtime.StateExited)
-	if exited.ExitCode != 7 || exited.FinishedAt.Before(exited.StartedAt) || exited.OOM.Killed {
+	if exited.ExitCode != 7 || exited.FinishedAt.Before(exited.StartedAt) || exited.OOM.Kills != 0 {
 		s.Errorf("exited container: got %+v, want code 7, finished after start, no OOM", exited)
 	}
 	s.awaitEvent(events, runtime.Event{Kind: runtime.EventExit, ID: id})
@@ -185,7 +185,7 @@ func (s *suite) oom() {
 	events, _ := s.runtime.Watch(s.Context())
 	id := s.started("oom-1", EatMemory)
 	exited := s.await(id, runtime.StateExited)
-	if !exited.OOM.Killed || exited.OOM.Limit != MemoryLimit || exited.OOM.Peak < MemoryLimit/2 || exited.ExitCode != killed {
+	if exited.OOM.Kills == 0 || exited.OOM.Limit != MemoryLimit || exited.OOM.Peak < MemoryLimit/2 || exited.ExitCode != killed {
 		s.Errorf("container over its memory: got code %d, %+v; want code %d, killed, limit %d", exited.ExitCode, exited.OOM, killed, MemoryLimit)
 	}
 	s.awaitEvent(events, runtime.Event{Kind: runtime.EventOOM, ID: id})

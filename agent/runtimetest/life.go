@@ -141,12 +141,26 @@ func (f *Fake) exit(c *container, code int) {
 	f.tell(runtime.Event{Kind: runtime.EventExit, ID: c.ID})
 }
 
+// OOMChild is OOM for another process than the first: the container runs on.
+func (f *Fake) OOMChild(id runtime.ContainerID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, found := f.containers[id]; found && c.State == runtime.StateRunning {
+		f.oomChild(c)
+	}
+}
+
+func (f *Fake) oomChild(c *container) {
+	c.OOM.Kills++
+	c.OOM.Peak = c.OOM.Limit
+	f.tell(runtime.Event{Kind: runtime.EventOOM, ID: c.ID})
+}
+
 func (f *Fake) oom(c *container) {
 	if c.State != runtime.StateRunning {
 		return
 	}
-	c.OOM.Killed, c.OOM.Peak = true, c.OOM.Limit
-	f.tell(runtime.Event{Kind: runtime.EventOOM, ID: c.ID})
+	f.oomChild(c)
 	f.exit(c, killed)
 }
 

@@ -12,8 +12,13 @@ import (
 // Every call has a bound, so that a containerd that hangs never holds the agent. Each is many times what was measured on a
 // loaded machine and short enough for the reconcile loop to notice and say so.
 const (
-	// queryTimeout bounds reads and signals: milliseconds when all is well, 2 s per task whose shim hangs.
+	// queryTimeout bounds reads and signals: milliseconds when all is well.
 	queryTimeout = 10 * time.Second
+	// shimTimeout bounds what one shim may take to answer: milliseconds when all is well; containerd itself gives it 2 s.
+	shimTimeout = 3 * time.Second
+	// tasksTimeout bounds asking all shims, parallelQueries at a time; those that were not reached by then count as silent.
+	tasksTimeout    = 8 * time.Second
+	parallelQueries = 32
 	// createTimeout bounds Create and Start: 50 ms when idle, 2 s for 40 at once, more on a disk that syncs slowly.
 	createTimeout = 30 * time.Second
 	// deleteTimeout bounds Delete: a process needs time to die after SIGKILL, one that waits for a dead disk never does.

@@ -5,6 +5,7 @@ package containerd_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,8 +186,8 @@ func TestRuntime_DeletesBehindHangingShim(t *testing.T) {
 	if c := observe(t, n.runtime, other.ID); c.State != runtime.StateRunning {
 		t.Errorf("neighbour of a hanging shim: got %+v, want running", c)
 	}
-	if c := observe(t, n.runtime, spec.ID); c.State != runtime.StateUnknown {
-		t.Errorf("container of a hanging shim: got %+v, want unknown", c)
+	if got := observe(t, n.runtime, spec.ID); got.State != runtime.StateRunning || !got.Silent || got.PID != c.PID || !got.StartedAt.Equal(c.StartedAt) {
+		t.Errorf("container of a hanging shim: got %+v, want it running and silent: %+v", got, c)
 	}
 	err := n.runtime.Delete(t.Context(), spec.ID)
 	if err != nil && runtime.Retryable(err) {
@@ -195,6 +196,62 @@ func TestRuntime_DeletesBehindHangingShim(t *testing.T) {
 	must(t, err)
 	must(t, n.runtime.Delete(t.Context(), other.ID))
 	n.goneFor(t, c.PID)
+}
+
+// However many shims hang, the node sees every container, soon, and can still end the processes behind them.
+func TestRuntime_SeesPastManyHangingShims(t *testing.T) {
+	n := newNode(t)
+	fine := n.spec(t, "well-1", "serve")
+	n.run(t, fine)
+	var stuck []runtime.ContainerID
+	for i := range 7 {
+		spec := n.spec(t, runtime.ContainerID(fmt.Sprintf("hang%d-1", i)), "serve")
+		shim := parentOf(t, n.run(t, spec).PID)
+		must(t, syscall.Kill(shim, syscall.SIGSTOP))
+		t.Cleanup(func() { _ = syscall.Kill(shim, syscall.SIGCONT) })
+		stuck = append(stuck, spec.ID)
+	}
+	begun := time.Now()
+	listed, err := n.runtime.List(t.Context())
+	must(t, err)
+	took := time.Since(begun)
+	silent := 0
+	for _, c := range listed {
+		if c.State != runtime.StateRunning {
+			t.Errorf("container of a hanging shim: got %+v, want running", c)
+		}
+		if c.Silent {
+			silent++
+		}
+	}
+	if took > 5*time.Second || len(listed) != 8 || silent != 7 {
+		t.Errorf("listed %d containers, %d of them silent, in %v: want 8, 7 of them silent, in one shim's time", len(listed), silent, took)
+	}
+	must(t, n.runtime.Signal(t.Context(), stuck[0], syscall.SIGTERM))
+	must(t, n.runtime.Signal(t.Context(), stuck[1], syscall.SIGKILL))
+	for _, id := range stuck[:2] {
+		awaitState(t, n.runtime, id, runtime.StateUnknown)
+	}
+	for _, id := range append(stuck, fine.ID) {
+		err := n.runtime.Delete(t.Context(), id)
+		if err != nil && runtime.Retryable(err) {
+			err = n.runtime.Delete(t.Context(), id)
+		}
+		must(t, err)
+	}
+	if left := settled(t, n.machine); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func awaitState(t testing.TB, r runtime.Runtime, id runtime.ContainerID, want runtime.State) {
+	t.Helper()
+	deadline := time.Now().Add(startPatience)
+	for observe(t, r, id).State != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("container %s: got %+v, want %s within %v", id, observe(t, r, id), want, startPatience)
+		}
+	}
 }
 
 // An agent that is killed while it creates leaves a record without a task. The next Create of the same ID replaces it.

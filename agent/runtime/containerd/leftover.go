@@ -80,7 +80,7 @@ func (r *Runtime) isShim(words []string, id runtime.ContainerID) bool {
 
 // removeBundle unmounts the root filesystem and removes the task's folders.
 func (r *Runtime) removeBundle(id runtime.ContainerID) error {
-	state := filepath.Join(r.config.StateDir, bundles, r.config.Namespace, string(id))
+	state := r.bundle(id)
 	if err := unmountBelow(state); err != nil {
 		return err
 	}

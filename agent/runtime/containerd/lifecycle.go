@@ -52,19 +52,29 @@ func (r *Runtime) noteStart(id runtime.ContainerID, at time.Time) error {
 
 // startedAt reads what noteStart wrote; somebody may have removed it.
 func (r *Runtime) startedAt(id runtime.ContainerID, otherwise time.Time) time.Time {
-	folder, err := r.nerdctlFolder(id)
-	if err != nil {
-		return otherwise
-	}
-	content, err := os.ReadFile(filepath.Join(folder, startedName))
-	if err != nil {
-		return otherwise
-	}
-	at, err := time.Parse(time.RFC3339Nano, string(content))
+	at, err := r.readStart(id)
 	if err != nil {
 		return otherwise
 	}
 	return at
+}
+
+// wasStarted reports whether a waiting process was let go.
+func (r *Runtime) wasStarted(id runtime.ContainerID) bool {
+	_, err := r.readStart(id)
+	return err == nil
+}
+
+func (r *Runtime) readStart(id runtime.ContainerID) (time.Time, error) {
+	folder, err := r.nerdctlFolder(id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	content, err := os.ReadFile(filepath.Join(folder, startedName))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, string(content))
 }
 
 // Signal sends a signal; SIGKILL goes to every process.
@@ -78,17 +88,48 @@ func (r *Runtime) Signal(ctx context.Context, id runtime.ContainerID, sig syscal
 }
 
 func (r *Runtime) signal(ctx context.Context, id runtime.ContainerID, sig syscall.Signal) error {
-	process, err := r.status(ctx, id)
-	if err != nil || process.GetStatus() != task.Status_RUNNING && process.GetStatus() != task.Status_PAUSED {
-		return err
+	seen, err := r.askTask(ctx, string(id))
+	switch {
+	case err != nil:
+		return classify(err)
+	case ctx.Err() != nil:
+		return classify(ctx.Err())
+	case seen.silent:
+		return r.signalKernel(ctx, id, sig)
+	case seen.process == nil:
+		return runtime.ErrNotFound
+	case seen.process.GetStatus() != task.Status_RUNNING && seen.process.GetStatus() != task.Status_PAUSED:
+		return nil
 	}
-	_, err = r.client.TaskService().Kill(ctx, &tasks.KillRequest{
+	bounded, cancel := context.WithTimeout(ctx, shimTimeout)
+	defer cancel()
+	_, err = r.client.TaskService().Kill(bounded, &tasks.KillRequest{
 		ContainerID: string(id), Signal: uint32(sig), All: sig == syscall.SIGKILL,
 	})
-	if err = native(err); errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
+	switch err = native(err); {
+	case errdefs.IsNotFound(err), errdefs.IsFailedPrecondition(err):
 		return nil // it exited between the two calls
+	case isTimeout(err) && ctx.Err() == nil:
+		return r.signalKernel(ctx, id, sig)
 	}
 	return classify(err)
+}
+
+// signalKernel does what a silent shim cannot.
+func (r *Runtime) signalKernel(ctx context.Context, id runtime.ContainerID, sig syscall.Signal) error {
+	state, pid := r.lookAtKernel(id)
+	if state != runtime.StateRunning {
+		return nil
+	}
+	r.config.Logger.Warn("signalling past a shim that does not answer", "container_id", id, "signal", sig.String())
+	err := syscall.Kill(pid, sig)
+	if sig == syscall.SIGKILL {
+		err = r.group(id).Kill(ctx)
+	}
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
+	}
+	return nil
 }
 
 // status asks for a container's first process. Error: runtime.ErrNotFound, also for a container that has lost its task.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/snapshots"
@@ -15,8 +14,8 @@ import (
 	"github.com/runway-platform/runway/agent/runtime"
 )
 
-// List joins four sources: containerd's records that carry our mark, its tasks, and, for what containerd has lost, the cgroups
-// below our parent and the snapshots with our mark.
+// List joins four sources: containerd's records that carry our mark, their tasks, and, for what containerd has lost, the cgroups
+// below our parent and the snapshots with our mark. A shim that does not answer delays it by shimTimeout and hides nothing else.
 func (r *Runtime) List(ctx context.Context) ([]runtime.Container, error) {
 	ctx, cancel := r.bound(ctx, queryTimeout)
 	defer cancel()
@@ -39,11 +38,11 @@ func (r *Runtime) list(ctx context.Context) (map[runtime.ContainerID]runtime.Con
 	if err != nil {
 		return nil, err
 	}
-	processes, err := r.processes(ctx)
+	leftovers, err := r.leftovers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	leftovers, err := r.leftovers(ctx)
+	processes, err := r.processes(ctx, records)
 	if err != nil {
 		return nil, err
 	}
@@ -55,19 +54,6 @@ func (r *Runtime) list(ctx context.Context) (map[runtime.ContainerID]runtime.Con
 		found[runtime.ContainerID(record.ID)] = r.observe(record, processes[record.ID])
 	}
 	return found, nil
-}
-
-// processes returns the first process of every task. A task whose shim is dead or hangs is not among them.
-func (r *Runtime) processes(ctx context.Context) (map[string]*task.Process, error) {
-	response, err := r.client.TaskService().List(ctx, &tasks.ListTasksRequest{})
-	if err != nil {
-		return nil, err
-	}
-	byID := make(map[string]*task.Process, len(response.GetTasks()))
-	for _, process := range response.GetTasks() {
-		byID[process.GetID()] = process
-	}
-	return byID, nil
 }
 
 // leftovers returns everything that looks like a container of ours without asking for records.
@@ -94,25 +80,29 @@ func (r *Runtime) leftovers(ctx context.Context) ([]runtime.ContainerID, error) 
 }
 
 // observe turns containerd's view into ours. A record without a process has lost its shim, or its node was restarted.
-func (r *Runtime) observe(record containers.Container, process *task.Process) runtime.Container {
+func (r *Runtime) observe(record containers.Container, seen seenTask) runtime.Container {
 	id := runtime.ContainerID(record.ID)
 	c := runtime.Container{
 		ID:        id,
 		Labels:    ownLabels(record.Labels),
-		State:     state(process),
+		State:     state(seen.process),
 		CreatedAt: record.CreatedAt,
 		OOM:       r.oom(id),
 	}
+	if seen.silent {
+		c.State, c.PID = r.lookAtKernel(id)
+		c.Silent = c.State != runtime.StateUnknown
+	}
 	switch c.State {
 	case runtime.StateRunning:
-		c.PID = int(process.GetPid())
+		c.PID = max(c.PID, int(seen.process.GetPid()))
 		c.StartedAt = r.startedAt(id, record.CreatedAt)
 	case runtime.StateExited:
 		c.StartedAt = r.startedAt(id, record.CreatedAt)
-		c.FinishedAt = process.GetExitedAt().AsTime()
-		c.ExitCode = int(process.GetExitStatus())
+		c.FinishedAt = seen.process.GetExitedAt().AsTime()
+		c.ExitCode = int(seen.process.GetExitStatus())
 	case runtime.StateCreated:
-		c.PID = int(process.GetPid())
+		c.PID = max(c.PID, int(seen.process.GetPid()))
 	case runtime.StateUnknown:
 	}
 	return c
@@ -137,7 +127,7 @@ func (r *Runtime) oom(id runtime.ContainerID) runtime.OOM {
 	if err != nil {
 		return runtime.OOM{}
 	}
-	return runtime.OOM{Killed: memory.OOMKills > 0, Limit: runtime.Bytes(memory.Limit), Peak: runtime.Bytes(memory.Peak)}
+	return runtime.OOM{Kills: memory.OOMKills, Limit: runtime.Bytes(memory.Limit), Peak: runtime.Bytes(memory.Peak)}
 }
 
 // ownLabels returns what the container's spec asked for.
