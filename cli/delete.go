@@ -37,9 +37,9 @@ func (a *app) delete(ctx context.Context, cmd *cobra.Command, service string, de
 	if detach {
 		return a.showDone("deleting", name)
 	}
-	err = a.until(ctx, name+" is being deleted", func(ctx context.Context) (bool, error) {
+	err = a.until(ctx, name+" is being deleted", func(ctx context.Context) (look, error) {
 		_, err := ask(ctx, c.services.GetService, &runwayv1.GetServiceRequest{Workload: key})
-		return isNotFound(err), unless(isNotFound(err), err)
+		return look{done: isNotFound(err)}, unless(isNotFound(err), err)
 	})
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ var exitOf = map[code.Code]int{
 	code.DeploymentSuperseded: exitOvertaken,
 	code.DeploymentCancelled:  exitOvertaken,
 	code.DeploymentGoesOn:     exitStillRunning,
+	code.WaitEnded:            exitStillRunning,
 	code.Interrupted:          exitInterrupted,
 	code.ScaleOutOfBounds:     exitRejected,
 	code.NothingDeployed:      exitRejected,

@@ -51,15 +51,12 @@ func (a *app) createSpace(ctx context.Context, name, description string) error {
 	if err != nil {
 		return err
 	}
-	err = a.until(ctx, "space "+name+" is being made", func(ctx context.Context) (bool, error) {
-		if space.GetStatus().GetPhase() == runwayv1.SpacePhase_SPACE_PHASE_READY {
-			return true, nil
-		}
+	err = a.until(ctx, "space "+name+" is being made", func(ctx context.Context) (look, error) {
 		fresh, err := ask(ctx, c.spaces.GetSpace, &runwayv1.GetSpaceRequest{Name: name})
 		if err == nil {
 			space = fresh
 		}
-		return err == nil && space.GetStatus().GetPhase() == runwayv1.SpacePhase_SPACE_PHASE_READY, err
+		return look{done: space.GetStatus().GetPhase() == runwayv1.SpacePhase_SPACE_PHASE_READY, blocked: space.GetStatus().GetCause()}, err
 	})
 	if err != nil {
 		return err
@@ -140,9 +137,9 @@ func (a *app) deleteSpace(ctx context.Context, cmd *cobra.Command, name string, 
 	if _, err := ask(ctx, c.spaces.DeleteSpace, &runwayv1.DeleteSpaceRequest{Name: name, WithServices: withServices}); err != nil {
 		return err
 	}
-	err = a.until(ctx, "space "+name+" is being deleted", func(ctx context.Context) (bool, error) {
-		_, err := ask(ctx, c.spaces.GetSpace, &runwayv1.GetSpaceRequest{Name: name})
-		return isNotFound(err), unless(isNotFound(err), err)
+	err = a.until(ctx, "space "+name+" is being deleted", func(ctx context.Context) (look, error) {
+		space, err := ask(ctx, c.spaces.GetSpace, &runwayv1.GetSpaceRequest{Name: name})
+		return look{done: isNotFound(err), blocked: space.GetStatus().GetCause()}, unless(isNotFound(err), err)
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -106,6 +108,9 @@ func (a *app) statusOf(ctx context.Context, service string) error {
 		t.row("revision", fmt.Sprintf("%d (serving %d)", s.GetRevision().GetNumber(), s.GetWorkload().GetServingRevision()))
 		t.row("image", shortImage(s.GetRevision().GetSpec().GetImage()))
 		t.row("resources", resourcesOf(s.GetRevision().GetSpec()))
+		if labels := s.GetRevision().GetSpec().GetLabels(); len(labels) > 0 {
+			t.row("labels", labelsOf(labels))
+		}
 		t.row("url", strings.Join(s.GetUrls(), " "))
 		t.row("internal name", s.GetInternalName())
 		t.row("deployment", a.deploymentLine(s.GetDeployment()))
@@ -113,6 +118,15 @@ func (a *app) statusOf(ctx context.Context, service string) error {
 			t.row("cause", cause.GetCode()+" "+cause.GetSummary())
 		}
 	})
+}
+
+// labelsOf are the owners that the manifest names, in the order of their names.
+func labelsOf(labels map[string]string) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		all = append(all, name+"="+labels[name])
+	}
+	return strings.Join(all, " ")
 }
 
 func resourcesOf(spec *runwayv1.RevisionSpec) string {

@@ -86,6 +86,7 @@ const (
 	Usage                Code = "RW-8108"
 	SpecInvalid          Code = "RW-8109"
 	Interrupted          Code = "RW-8110"
+	WaitEnded            Code = "RW-8111"
 )
 
 var table = []Entry{
@@ -171,4 +172,5 @@ var table = []Entry{
 	{Usage, "usage", "the command line is not complete or not consistent", "", "see --help"},
 	{SpecInvalid, "spec_invalid", "the request is not allowed", "a value is missing or out of range", "correct the value that is named"},
 	{Interrupted, "interrupted", "the command was interrupted", "somebody pressed Ctrl-C or the process was asked to end", "run it again"},
+	{WaitEnded, "wait_ended", "the wait ended before what was asked for was done", "it takes longer than usual; the coordinator goes on with it", "look at it with `runwayctl status` or `runwayctl spaces show NAME`"},
 }
