@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -69,29 +67,19 @@ func agentRemoveCommand() *cobra.Command {
 	return cmd
 }
 
-// removeAgent takes away containers, then networks, then files, and goes on after
-// an error to remove what it can.
+// removeAgent opens the parts without an identity: the machine may have left the
+// cluster.
 func removeAgent(ctx context.Context, s nodeSettings) error {
-	log := newLogger()
 	runtime, err := containerd.New(s.containerd)
 	if err != nil {
 		return err
 	}
 	defer runtime.Close()
-	containers, err := runtime.List(ctx)
+	network, err := s.newNetwork(newLogger())
 	if err != nil {
-		return fmt.Errorf("list containers of the node: %w", err)
+		return err
 	}
-	var problems []error
-	for _, c := range containers {
-		problems = append(problems, runtime.Delete(ctx, c.ID))
-	}
-	problems = append(problems, runtime.Remove(ctx))
-	network, err := s.newNetwork(log)
-	if err != nil {
-		return errors.Join(append(problems, err)...)
-	}
-	problems = append(problems, network.Teardown(ctx))
+	err = agent.Remove(ctx, runtime, network)
 	_ = os.Remove(runDir) // stays while another node of the machine uses it
-	return errors.Join(problems...)
+	return err
 }

@@ -111,7 +111,8 @@ func TestMembers_SayWhatTheyLack(t *testing.T) {
 	}{
 		{[]string{"agent", "--data-dir", dir}, "coordinator is empty: name at least one, host:port"},
 		{[]string{"ingress", "--data-dir", dir}, "coordinator is empty: name at least one, host:port"},
-		{[]string{"agent", "remove", "--data-dir", dir, "--containerd", filepath.Join(dir, "none.sock")}, "none.sock"},
+		{[]string{"agent", "remove", "--data-dir", dir}, "node-address: "},
+		{[]string{"agent", "remove", "--data-dir", dir, "--node-address", "10.0.0.7", "--containerd", filepath.Join(dir, "none.sock")}, "none.sock"},
 		{[]string{"coordinator", "--data-dir", filepath.Join(dir, "c"), "--listen", "127.0.0.1:0"}, "bootstrap"},
 	} {
 		if _, err := execute(t, test.args...); err == nil || !strings.Contains(err.Error(), test.want) {
