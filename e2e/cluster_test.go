@@ -47,6 +47,13 @@ type cluster struct {
 	config      string // of runwayctl
 }
 
+// in is the same cluster, whose failures are those of a subtest.
+func (c *cluster) in(t testing.TB) *cluster {
+	other := *c
+	other.lab = c.lab.in(t)
+	return &other
+}
+
 // newCluster starts one coordinator with the given numbers of agents and ingresses
 // and waits until it can be deployed to.
 func newCluster(t testing.TB, agents, ingresses int) *cluster {
@@ -135,9 +142,9 @@ func (c *cluster) startAgent(i int) {
 // removeAgent takes the node's replicas off the machine. The agent is stopped first:
 // it would repair what is taken away.
 func (c *cluster) removeAgent(name string, h host) {
-	c.named(name).stop()
+	c.named(name).stop(c.t)
 	if containerd := c.named("containerd-" + name); containerd.ended == nil {
-		containerd.run()
+		containerd.run(c.t)
 		c.awaitContainerd(name)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -196,7 +203,7 @@ func (c *cluster) startIngress(i int) {
 		"dns":             h.at(dnsPort),
 		"internal-dns":    h.at(internalDNS),
 		"internal-http":   []string{h.at(internalHTTP)},
-		"public-address":  []string{h.address.String()},
+		"public-address":  []string{h.address.String(), fmt.Sprintf("2001:db8::%d", 31+i)},
 		"source-address":  h.address.String(),
 		"drain-timeout":   "2s",
 	}))

@@ -3,103 +3,205 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net/http"
 	"slices"
-	"sync"
-	"sync/atomic"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
+// comesBack is the time in which a part that was killed has to be whole again, from
+// the moment at which its supervisor starts it.
+const comesBack = 10 * time.Second
+
 // kill -9 of each part, alone, while clients loop on an ingress that lives:
-// containers keep their processes, the part comes back and converges, nothing is
-// made anew, and no request fails.
+// containers keep their processes, the part comes back and converges, what was asked
+// for stays as it was, nothing is made anew, and no request fails.
 func TestCrash_NoPartTakesAServiceDown(t *testing.T) {
 	c := newCluster(t, 2, 2)
-	c.ctl("deploy", "hello", "-f", "../examples/hello/runway.yml", "--image", helloArchive(t, c.lab))
-	c.ctl("scale", "hello", "4")
-	eventually(t, 30*time.Second, "four replicas serve", func() error {
-		replicas, err := c.replicas("hello")
-		return servingCount(replicas, err, 4)
-	})
-	parts := []struct {
+	newRolled(c, 4)
+	// A1, B1 and C5 are rows of the list of failures that the platform must survive:
+	// the leader, an agent and an ingress that are killed.
+	for _, part := range []struct {
 		name    string
 		process *process
 	}{
-		{"coordinator", c.coordinator},
-		{"agent", c.agents[0]},
-		{"ingress", c.ingresses[0]},
-	}
-	for _, part := range parts {
-		t.Run(part.name, func(t *testing.T) {
-			before := slices.Concat(c.containers(0), c.containers(1))
-			load := c.load(c.edges[1], "hello.default."+domain)
-
-			part.process.kill9()
-			pause(2 * time.Second) // the time in which it is missed
-			part.process.run()
-			eventually(t, 10*time.Second, part.name+" converges", func() error {
-				replicas, err := c.replicas("hello")
-				if err := servingCount(replicas, err, 4); err != nil {
-					return err
-				}
-				return c.complete(2, 2)
-			})
-
-			requests, failures := load.stop()
-			if requests < 50 || len(failures) > 0 {
-				t.Errorf("%d requests, %d failed: %v", requests, len(failures), failures)
-			}
-			if after := slices.Concat(c.containers(0), c.containers(1)); !slices.Equal(before, after) {
-				t.Errorf("containers changed:\nbefore %v\nafter  %v", before, after)
-			}
-		})
+		{"A1 coordinator", c.coordinator},
+		{"B1 agent", c.agents[0]},
+		{"C5 ingress", c.ingresses[0]},
+	} {
+		t.Run(part.name, func(t *testing.T) { c.in(t).survives(t, part.process) })
 	}
 }
 
-// load is a client that asks one ingress again and again, each time on a new
-// connection and never twice for the same answer.
-type load struct {
-	ctl      chan struct{}
-	workers  sync.WaitGroup
-	requests atomic.Int64
-	mu       sync.Mutex
-	failures []string
-}
-
-// load starts four workers; stop ends them.
-func (c *cluster) load(edge host, name string) *load {
-	l := &load{ctl: make(chan struct{})}
-	for range 4 {
-		l.workers.Go(func() {
-			for {
-				select {
-				case <-l.ctl:
-					return
-				default:
-				}
-				l.ask(c, edge, name)
-			}
-		})
+// survives kills one process and compares what was with what is.
+func (c *cluster) survives(t *testing.T, victim *process) {
+	before := c.picture()
+	if len(before.Containers) < 4 {
+		t.Fatalf("containers of four replicas: %v", before.Containers)
 	}
-	return l
-}
+	load := c.startClients(200, c.edges[1])
 
-func (l *load) ask(c *cluster, edge host, name string) {
-	l.requests.Add(1)
-	got, err := c.get(edge, name, "/")
-	if err == nil && got.status == 200 {
-		return
+	victim.kill9(t)
+	pause(2 * time.Second) // the time in which it is missed
+	victim.run(t)
+	back := time.Now()
+	eventually(t, comesBack, victim.name+" is whole again", func() error { return c.whole(victim) })
+	took := time.Since(back)
+
+	got := load.stop()
+	t.Logf("%s was whole again after %s; %d requests, %d failed", victim.name, took.Round(time.Millisecond), got.Requests, got.Failed)
+	if got.Requests < 200 || got.Failed > 0 {
+		t.Errorf("%d requests, %d failed:\n%s", got.Requests, got.Failed, got.failures())
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.failures) < 10 {
-		l.failures = append(l.failures, fmt.Sprint(got.status, " ", err))
+	if took > comesBack {
+		t.Errorf("%s was whole again only after %s, want at most %s", victim.name, took, comesBack)
+	}
+	if diff := cmp.Diff(before, c.picture()); diff != "" {
+		t.Errorf("something changed (-before +after):\n%s", diff)
 	}
 }
 
-func (l *load) stop() (int64, []string) {
-	close(l.ctl)
-	l.workers.Wait()
-	return l.requests.Load(), l.failures
+// picture is what no crash of a part of the platform may change.
+type picture struct {
+	// Containers are the processes of all replicas, by the kernel's word.
+	Containers []string
+	// Replicas are identifiers and attempts: another one was made anew.
+	Replicas []string
+	// What was asked for: a count, a revision, and nothing more than once.
+	Wanted, Revision, Serving, Deployments int
+}
+
+func (c *cluster) picture() picture {
+	c.t.Helper()
+	p := picture{Containers: c.everyContainer()}
+	replicas, err := c.rows(rollingService)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, r := range replicas {
+		p.Replicas = append(p.Replicas, fmt.Sprintf("%s attempt %d on port %d", r.GetId(), r.GetStatus().GetAttempt(), r.GetPlan().GetNodePort()))
+	}
+	slices.Sort(p.Replicas)
+	var service runwayv1.ServiceView
+	var deployments runwayv1.ListDeploymentsResponse
+	if err := errors.Join(c.decode(&service, "status", rollingService), c.decode(&deployments, "deployments", "list", rollingService)); err != nil {
+		c.t.Fatal(err)
+	}
+	p.Wanted, p.Revision = int(service.GetWanted()), int(service.GetRevision().GetNumber())
+	p.Serving, p.Deployments = int(service.GetWorkload().GetServingRevision()), len(deployments.GetDeployments())
+	return p
+}
+
+// whole returns an error unless every part is connected with the coordinator of now
+// and does its work: what the state remembers of the time before is no answer, so
+// that each process is asked itself.
+func (c *cluster) whole(victim *process) error {
+	if err := victim.running(); err != nil {
+		return err
+	}
+	if err := c.agentsBeat(); err != nil {
+		return err
+	}
+	if err := c.ingressesFollow(); err != nil {
+		return err
+	}
+	for _, edge := range c.edges {
+		got, err := c.get(edge, rollingPublic, "/")
+		if err == nil && (got.status != http.StatusOK || !strings.HasPrefix(got.body, rollingService+"/1\n")) {
+			err = fmt.Errorf("%d %q", got.status, got.body)
+		}
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", edge.name, err)
+		}
+	}
+	replicas, err := c.replicas(rollingService)
+	return servingCount(replicas, err, 4)
+}
+
+// agentsBeat returns an error unless every agent has a session, its node is ready
+// and the leader hears it: only it knows the last beat, since it leads.
+func (c *cluster) agentsBeat() error {
+	for _, node := range c.nodes {
+		if connected, err := c.measured(node, "runway_agent_session_connected"); err != nil || connected != 1 {
+			return fmt.Errorf("%s has no session: %v", node.name, err)
+		}
+	}
+	var reply runwayv1.ListNodesResponse
+	if err := c.decode(&reply, "nodes", "list"); err != nil {
+		return err
+	}
+	ready := map[string]uint64{}
+	for _, view := range reply.GetNodes() {
+		n := view.GetNode()
+		if n.GetStatus().GetPhase() != runwayv1.NodePhase_NODE_PHASE_READY {
+			return fmt.Errorf("node %s is %s", n.GetName(), n.GetStatus().GetPhase())
+		}
+		if age := time.Since(view.GetLastBeat().AsTime()); age > 2*time.Second {
+			return fmt.Errorf("node %s was last heard %s ago", n.GetName(), age)
+		}
+		ready[n.GetName()] = n.GetStatus().GetEpoch()
+	}
+	if len(ready) != len(c.nodes) {
+		return fmt.Errorf("nodes with their epochs: %v", ready)
+	}
+	return nil
+}
+
+// ingressesFollow returns an error unless every ingress is live, has a session, and
+// uses the same newest generation as the others, with every certificate.
+func (c *cluster) ingressesFollow() error {
+	ingresses, err := c.listed()
+	if err != nil {
+		return err
+	}
+	for _, i := range ingresses {
+		if i.GetStatus().GetPhase() != runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+			return fmt.Errorf("ingress %s is %s", i.GetName(), i.GetStatus().GetPhase())
+		}
+	}
+	generations := map[float64]bool{}
+	for _, edge := range c.edges {
+		up, err := c.measured(edge, "runway_ingress_session_up")
+		if err != nil || up != 1 {
+			return fmt.Errorf("%s has no session: %v", edge.name, err)
+		}
+		generation, err := c.measured(edge, "runway_ingress_route_generation")
+		if err != nil {
+			return err
+		}
+		generations[generation] = true
+	}
+	if len(generations) != 1 || generations[0] {
+		return fmt.Errorf("generations in use: %v", slices.Collect(maps.Keys(generations)))
+	}
+	return nil
+}
+
+// measured is a value on the metrics page of a process.
+func (c *cluster) measured(h host, name string) (float64, error) {
+	response, err := (&http.Client{Timeout: 3 * time.Second}).Get("http://" + h.at(metricsPort) + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(page)) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+			return strconv.ParseFloat(text, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no %s", h.name, name)
 }

@@ -27,10 +27,18 @@ const (
 type lab struct {
 	t   testing.TB
 	dir string
+	*machinery
+}
 
+// machinery is what runs in a lab, whichever test looks at it.
+type machinery struct {
 	mu        sync.Mutex
 	processes []*process
 }
+
+// in is the same lab, whose failures are those of another test: a helper that ended
+// the parent of the subtest that it serves would take the other subtests with it.
+func (l *lab) in(t testing.TB) *lab { return &lab{t: t, dir: l.dir, machinery: l.machinery} }
 
 // newLab makes the bridge. Everything is taken away when the test ends; what the
 // processes wrote is shown when it failed.
@@ -43,7 +51,7 @@ func newLab(t testing.TB) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, dir: dir}
+	l := &lab{t: t, dir: dir, machinery: &machinery{}}
 	run(t, "ip", "link", "add", labBridge, "type", "bridge")
 	run(t, "ip", "address", "add", fmt.Sprintf("%s/%d", labTest, labPrefix), "dev", labBridge)
 	run(t, "ip", "link", "set", labBridge, "up")
@@ -56,7 +64,7 @@ func (l *lab) close() {
 	processes := l.processes
 	l.mu.Unlock()
 	for i := len(processes) - 1; i >= 0; i-- {
-		processes[i].stop()
+		processes[i].stop(l.t)
 	}
 	if l.t.Failed() {
 		l.showLogs()

@@ -20,7 +20,6 @@ import (
 // process is one program of the lab, started like an operator would, with its
 // output in a file.
 type process struct {
-	t       testing.TB
 	name    string
 	start   func(context.Context) *exec.Cmd
 	log     string
@@ -31,8 +30,8 @@ type process struct {
 // process starts a program that runs until the lab is closed.
 func (l *lab) process(name string, start func(context.Context) *exec.Cmd) *process {
 	l.t.Helper()
-	p := &process{t: l.t, name: name, start: start, log: filepath.Join(l.dir, name+".log")}
-	p.run()
+	p := &process{name: name, start: start, log: filepath.Join(l.dir, name+".log")}
+	p.run(l.t)
 	l.mu.Lock()
 	l.processes = append(l.processes, p)
 	l.mu.Unlock()
@@ -54,18 +53,18 @@ func (l *lab) named(name string) *process {
 }
 
 // run starts the program, again after a kill.
-func (p *process) run() {
-	p.t.Helper()
+func (p *process) run(t testing.TB) {
+	t.Helper()
 	output, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer output.Close()
 	p.command = p.start(context.Background())
 	p.command.Stdout, p.command.Stderr = output, output
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.command.Start(); err != nil {
-		p.t.Fatalf("start %s: %v", p.name, err)
+		t.Fatalf("start %s: %v", p.name, err)
 	}
 	p.ended = make(chan error, 1)
 	go func(command *exec.Cmd, ended chan<- error) { ended <- command.Wait() }(p.command, p.ended)
@@ -74,28 +73,40 @@ func (p *process) run() {
 // pid is the number of the program itself: nsenter replaces itself by it.
 func (p *process) pid() int { return p.command.Process.Pid }
 
+// running returns an error when the program has ended by itself.
+func (p *process) running() error {
+	select {
+	case err := <-p.ended:
+		p.ended <- err // for whoever stops it
+		return fmt.Errorf("%s ended: %v", p.name, err)
+	default:
+		return nil
+	}
+}
+
 // kill9 ends the program as a crash would, and waits until it is gone.
-func (p *process) kill9() {
-	p.t.Helper()
+func (p *process) kill9(t testing.TB) {
+	t.Helper()
 	if err := syscall.Kill(p.pid(), syscall.SIGKILL); err != nil {
-		p.t.Fatalf("kill %s: %v", p.name, err)
+		t.Fatalf("kill %s: %v", p.name, err)
 	}
 	<-p.ended
 	p.ended = nil
 }
 
 // stop ends the program as an operator would.
-func (p *process) stop() {
+func (p *process) stop(t testing.TB) {
+	t.Helper()
 	if p.ended == nil {
 		return
 	}
 	if err := syscall.Kill(p.pid(), syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-		p.t.Errorf("stop %s: %v", p.name, err)
+		t.Errorf("stop %s: %v", p.name, err)
 	}
 	select {
 	case <-p.ended:
 	case <-time.After(40 * time.Second):
-		p.t.Errorf("%s did not end 40 s after SIGTERM", p.name)
+		t.Errorf("%s did not end 40 s after SIGTERM", p.name)
 		if err := syscall.Kill(p.pid(), syscall.SIGKILL); err == nil {
 			<-p.ended
 		}

@@ -6,44 +6,38 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// replicaRow is what `runwayctl ps -o json` says of one replica, as far as tests ask.
-type replicaRow struct {
-	NodeName string `json:"node_name"`
-	Replica  struct {
-		ID     string `json:"id"`
-		Status struct {
-			Ready   bool   `json:"ready"`
-			Attempt uint32 `json:"attempt"`
-		} `json:"status"`
-		Routing struct {
-			Serving bool `json:"serving"`
-		} `json:"routing"`
-	} `json:"replica"`
+// replicas returns the replicas of a service that are not gone, with their nodes.
+func (c *cluster) replicas(args ...string) ([]*runwayv1.ReplicaView, error) {
+	var reply runwayv1.ListReplicasResponse
+	err := c.decode(&reply, append([]string{"ps"}, args...)...)
+	return reply.GetReplicas(), err
 }
 
-func (r replicaRow) node() string { return r.NodeName }
-
-// replicas returns the replicas of a service that are not gone.
-func (c *cluster) replicas(service string) ([]replicaRow, error) {
-	var reply struct {
-		Replicas []replicaRow `json:"replicas"`
+// rows are the replicas without their nodes.
+func (c *cluster) rows(args ...string) ([]*runwayv1.Replica, error) {
+	views, err := c.replicas(args...)
+	var all []*runwayv1.Replica
+	for _, view := range views {
+		all = append(all, view.GetReplica())
 	}
-	err := c.json(&reply, "ps", service)
-	return reply.Replicas, err
+	return all, err
 }
 
 // servingCount returns an error unless exactly count replicas exist and serve.
-func servingCount(replicas []replicaRow, err error, count int) error {
+func servingCount(replicas []*runwayv1.ReplicaView, err error, count int) error {
 	if err != nil {
 		return err
 	}
 	serving := 0
 	for _, r := range replicas {
-		if r.Replica.Status.Ready && r.Replica.Routing.Serving {
+		if r.GetReplica().GetStatus().GetReady() && r.GetReplica().GetRouting().GetServing() {
 			serving++
 		}
 	}
@@ -51,6 +45,15 @@ func servingCount(replicas []replicaRow, err error, count int) error {
 		return fmt.Errorf("%d of %d replicas serve, want %d", serving, len(replicas), count)
 	}
 	return nil
+}
+
+// everyContainer returns what runs on all nodes, as containers does.
+func (c *cluster) everyContainer() []string {
+	var all []string
+	for i := range c.nodes {
+		all = slices.Concat(all, c.containers(i))
+	}
+	return all
 }
 
 // containers returns what runs on a node, as "container pid start-time", from the

@@ -49,15 +49,15 @@ var moments = []moment{
 // part is what is killed. trouble is how long requests may fail for.
 type part struct {
 	name    string
-	kill    func(*rolled) *process // nil when nothing is to be started again
+	kill    func(*rolled) *process // returns nil when nothing is to be started again
 	trouble time.Duration
 }
 
 var crashParts = []part{
-	{"coordinator", func(r *rolled) *process { return killed(r.c.coordinator) }, 0},
-	{"agent", func(r *rolled) *process { return killed(r.c.agents[0]) }, 0},
-	{"ingress", func(r *rolled) *process { return killed(r.c.ingresses[0]) }, 0},
-	{"containerd", func(r *rolled) *process { return killed(r.c.named("containerd-a1")) }, 5 * time.Second},
+	{"coordinator", func(r *rolled) *process { return r.killed(r.c.coordinator) }, 0},
+	{"agent", func(r *rolled) *process { return r.killed(r.c.agents[0]) }, 0},
+	{"ingress", func(r *rolled) *process { return r.killed(r.c.ingresses[0]) }, 0},
+	{"containerd", func(r *rolled) *process { return r.killed(r.c.named("containerd-a1")) }, 5 * time.Second},
 	{"shim", func(r *rolled) *process { r.killShim(); return nil }, 5 * time.Second},
 }
 
@@ -68,7 +68,7 @@ func TestRolling_PartKilledDuringADeployment(t *testing.T) {
 	service := newRolled(c, 4)
 	for _, p := range crashParts {
 		for _, m := range moments {
-			t.Run(p.name+" "+m.name, func(t *testing.T) { service.crash(t, p, m) })
+			t.Run(p.name+" "+m.name, func(t *testing.T) { service.in(t).crash(t, p, m) })
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (r *rolled) crash(t *testing.T, p part, m moment) {
 	victim := p.kill(r)
 	if victim != nil {
 		pause(missed)
-		victim.run()
+		victim.run(t)
 	}
 	back := time.Now()
 	eventually(t, 30*time.Second, "converged", func() error { return r.converged(4) })
@@ -186,8 +186,9 @@ func (r *rolled) converged(count int) error {
 	return r.c.complete(2, 2)
 }
 
-func killed(p *process) *process {
-	p.kill9()
+func (r *rolled) killed(p *process) *process {
+	r.c.t.Helper()
+	p.kill9(r.c.t)
 	return p
 }
 

@@ -37,8 +37,9 @@ func TestRolling_FrozenIngress(t *testing.T) {
 	defer thaw() // the lab can only be closed with every process awake
 	deployed := c.background(service.next()...)
 
-	t.Run("old replicas run while it may send to them", func(t *testing.T) { c.oldLive(t, old) })
+	t.Run("old replicas run while it may send to them", func(t *testing.T) { c.in(t).oldLive(t, old) })
 	t.Run("the deployment goes on without it", func(t *testing.T) {
+		c := c.in(t)
 		if end := <-deployed; end.err != nil {
 			t.Fatal(end.err)
 		}
@@ -46,6 +47,7 @@ func TestRolling_FrozenIngress(t *testing.T) {
 	})
 	foreign := c.foreigner()
 	t.Run("the ports that it may know are given to nobody", func(t *testing.T) {
+		c := c.in(t)
 		for _, theirs := range foreign {
 			for _, ours := range old {
 				if socket(theirs) == socket(ours) {
@@ -58,6 +60,7 @@ func TestRolling_FrozenIngress(t *testing.T) {
 		}
 	})
 	t.Run("what waits for it when it comes back reaches no foreign replica", func(t *testing.T) {
+		c := c.in(t)
 		answers := c.queue(c.edges[0], 40)
 		thaw()
 		for answer := range answers {

@@ -58,7 +58,12 @@ spec:
 
 // rolled is a service whose every revision says its own number.
 type rolled struct {
-	c        *cluster
+	c *cluster
+	*history
+}
+
+// history is what was done to a rolled service, by whichever test.
+type history struct {
 	revision int
 	// orphan is the container whose shim was killed last.
 	orphan string
@@ -67,7 +72,7 @@ type rolled struct {
 // newRolled deploys revision 1 and scales it.
 func newRolled(c *cluster, replicas int) *rolled {
 	c.t.Helper()
-	r := &rolled{c: c}
+	r := &rolled{c: c, history: &history{}}
 	c.ctl(r.next()...)
 	c.ctl("scale", rollingService, fmt.Sprint(replicas))
 	eventually(c.t, 60*time.Second, "all replicas serve", func() error {
@@ -76,6 +81,9 @@ func newRolled(c *cluster, replicas int) *rolled {
 	})
 	return r
 }
+
+// in is the same service, whose failures are those of a subtest.
+func (r *rolled) in(t testing.TB) *rolled { return &rolled{c: r.c.in(t), history: r.history} }
 
 // next writes the manifest of the next revision and returns how to deploy it.
 func (r *rolled) next(more ...string) []string {

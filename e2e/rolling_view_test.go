@@ -36,30 +36,24 @@ func (c *cluster) deployment(service string) (*runwayv1.Deployment, error) {
 	}), nil
 }
 
-// rows returns the replicas of a service, in the whole.
-func (c *cluster) rows(args ...string) ([]*runwayv1.Replica, error) {
-	var reply runwayv1.ListReplicasResponse
-	if err := c.decode(&reply, append([]string{"ps"}, args...)...); err != nil {
-		return nil, err
-	}
-	var all []*runwayv1.Replica
-	for _, view := range reply.GetReplicas() {
-		all = append(all, view.GetReplica())
-	}
-	return all, nil
-}
-
-// ingressPhase is how the coordinator sees an ingress.
-func (c *cluster) ingressPhase(name string) (runwayv1.IngressPhase, error) {
+// listed returns the ingresses as the coordinator sees them.
+func (c *cluster) listed() ([]*runwayv1.Ingress, error) {
 	var answer struct{ Ingresses json.RawMessage }
 	if err := c.json(&answer, "cluster", "status"); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var reply runwayv1.ListIngressesResponse
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer.Ingresses, &reply); err != nil {
+	err := protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(answer.Ingresses, &reply)
+	return reply.GetIngresses(), err
+}
+
+// ingressPhase is how the coordinator sees one ingress.
+func (c *cluster) ingressPhase(name string) (runwayv1.IngressPhase, error) {
+	ingresses, err := c.listed()
+	if err != nil {
 		return 0, err
 	}
-	for _, i := range reply.GetIngresses() {
+	for _, i := range ingresses {
 		if i.GetName() == name {
 			return i.GetStatus().GetPhase(), nil
 		}

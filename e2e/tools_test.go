@@ -24,17 +24,19 @@ func TestTools_OperatorsToolsWork(t *testing.T) {
 	if err != nil || len(replicas) != 1 {
 		t.Fatalf("replicas: %v %v", replicas, err)
 	}
-	container := replicas[0].Replica.ID + "-0"
+	container := replicas[0].GetReplica().GetId() + "-0"
 	if _, err := c.get(c.edges[0], "hello.default."+domain, "/"); err != nil {
 		t.Fatal(err)
 	}
 
 	t.Run("nerdctl ps lists the replica", func(t *testing.T) {
+		c := c.in(t)
 		if got := c.nerdctl("ps", "--format", "{{.Names}} {{.Status}}"); !strings.Contains(got, container+" Up") {
 			t.Errorf("nerdctl ps: %q, want %s Up", got, container)
 		}
 	})
 	t.Run("nerdctl logs shows what it writes", func(t *testing.T) {
+		c := c.in(t)
 		eventually(t, 5*time.Second, "the request is in the log", func() error {
 			if got := c.nerdctl("logs", container); !strings.Contains(got, `"path":"/"`) {
 				return fmt.Errorf("nerdctl logs: %q", got)
@@ -43,11 +45,13 @@ func TestTools_OperatorsToolsWork(t *testing.T) {
 		})
 	})
 	t.Run("runwayctl logs shows the same", func(t *testing.T) {
+		c := c.in(t)
 		if got := c.ctl("logs", "hello"); !strings.Contains(got, `"path":"/"`) {
 			t.Errorf("runwayctl logs: %q", got)
 		}
 	})
 	t.Run("the cgroup holds the limits of the manifest", func(t *testing.T) {
+		c := c.in(t)
 		for file, want := range c.limits(container) {
 			text, err := os.ReadFile(file)
 			if got := strings.TrimSpace(string(text)); err != nil || got != want {
@@ -56,6 +60,7 @@ func TestTools_OperatorsToolsWork(t *testing.T) {
 		}
 	})
 	t.Run("grpcurl lists and calls services with CA and token", func(t *testing.T) {
+		c := c.in(t)
 		listed := c.grpcurl(t, true, "list")
 		if !strings.Contains(listed, "runway.v1.Services") || !strings.Contains(listed, "grpc.health.v1.Health") {
 			t.Errorf("grpcurl list: %s", listed)
@@ -68,6 +73,7 @@ func TestTools_OperatorsToolsWork(t *testing.T) {
 		}
 	})
 	t.Run("without a token every method answers Unauthenticated", func(t *testing.T) {
+		c := c.in(t)
 		methods := c.methods(t)
 		if len(methods) < 30 {
 			t.Fatalf("only %d methods were found: %v", len(methods), methods)
@@ -82,11 +88,13 @@ func TestTools_OperatorsToolsWork(t *testing.T) {
 		}
 	})
 	t.Run("a join token that was never made lets nobody in", func(t *testing.T) {
+		c := c.in(t)
 		if got := c.anonymous(t, "runway.v1.Identity/Enrol"); strings.Contains(got, "chain") {
 			t.Errorf("Enrol with nothing: %s", got)
 		}
 	})
 	t.Run("plain HTTP gets nothing", func(t *testing.T) {
+		c := c.in(t)
 		conn, err := net.DialTimeout("tcp", c.address(), 3*time.Second)
 		if err != nil {
 			t.Fatal(err)

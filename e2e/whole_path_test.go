@@ -4,13 +4,18 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // One coordinator, two agents and two ingresses, each a process on a host of its
@@ -22,6 +27,7 @@ func TestWholePath(t *testing.T) {
 	host := "hello.default." + domain
 
 	t.Run("both ingresses answer over HTTPS with a certificate of the cluster", func(t *testing.T) {
+		c := c.in(t)
 		for _, edge := range c.edges {
 			got, err := c.get(edge, host, "/")
 			if err != nil || got.status != http.StatusOK {
@@ -32,45 +38,57 @@ func TestWholePath(t *testing.T) {
 			}
 		}
 	})
-	t.Run("six replicas are spread over both nodes and all serve", func(t *testing.T) {
+	t.Run("six replicas are spread over both nodes and all serve, by both ingresses", func(t *testing.T) {
+		c := c.in(t)
 		c.ctl("scale", "hello", "6")
-		var replicas []replicaRow
-		eventually(t, 30*time.Second, "six replicas serve", func() (err error) {
-			replicas, err = c.replicas("hello")
-			return servingCount(replicas, err, 6)
-		})
+		replicas := c.serving("hello", 6)
 		perNode := map[string]int{}
 		for _, r := range replicas {
-			perNode[r.node()]++
+			perNode[r.GetNodeName()]++
 		}
 		if len(perNode) != 2 || perNode["a1"] == 0 || perNode["a2"] == 0 {
 			t.Errorf("replicas per node: %v", perNode)
 		}
+		for _, edge := range c.edges {
+			eventually(t, 20*time.Second, "every replica answers by "+edge.name, c.everyReplicaAnswers(edge, host, replicas))
+		}
 	})
 	t.Run("both DNS servers answer", func(t *testing.T) {
+		c := c.in(t)
 		for _, edge := range c.edges {
-			message := new(dns.Msg).SetQuestion(dns.Fqdn(host), dns.TypeA)
-			reply, _, err := new(dns.Client).Exchange(message, edge.at(dnsPort))
-			if err != nil {
-				t.Fatalf("ask %s: %v", edge.name, err)
-			}
-			if len(reply.Answer) != 2 {
-				t.Errorf("%s: want the addresses of both ingresses, got %v", edge.name, reply.Answer)
+			for _, question := range []struct {
+				kind uint16
+				name string
+				want []string
+			}{
+				{dns.TypeA, host, []string{"10.99.0.31", "10.99.0.32"}},
+				{dns.TypeAAAA, host, []string{"2001:db8::31", "2001:db8::32"}},
+				{dns.TypeSRV, "_https._tcp." + host, []string{"0 0 443 " + dns.Fqdn(host)}},
+				{dns.TypeTXT, domain, []string{c.generationText(edge)}},
+				{dns.TypeA, "absent.default." + domain, nil},
+			} {
+				if got := c.lookup(edge, question.kind, question.name); !slices.Equal(got, question.want) {
+					t.Errorf("%s %s from %s: %v, want %v", dns.TypeToString[question.kind], question.name, edge.name, got, question.want)
+				}
 			}
 		}
 	})
 	t.Run("one service calls another by its internal name", func(t *testing.T) {
+		c := c.in(t)
 		c.ctl("deploy", "caller", "-f", "../examples/hello/runway.yml", "--image", image)
 		path := "/call?" + url.Values{"url": {"http://hello.default.internal/"}}.Encode()
 		got, err := c.get(c.edges[0], "caller.default."+domain, path)
 		if err != nil || got.status != http.StatusOK {
 			t.Fatalf("call by internal name: %v %v", got, err)
 		}
-		if direct, err := c.get(c.edges[0], host, "/"); err != nil || !strings.Contains(got.body, strings.TrimSpace(direct.body)[:5]) {
-			t.Errorf("the answer of the other service is missing: %q, %v", got.body, err)
+		callee, called := strings.CutPrefix(strings.TrimSpace(got.body), "hello.default.internal said 200 OK: Hello from ")
+		replicas, err := c.rows("hello")
+		if err != nil || !called || !slices.ContainsFunc(replicas, func(r *runwayv1.Replica) bool { return r.GetId() == callee }) {
+			t.Errorf("answered: %q, want one of %v (%v)", got.body, replicas, err)
 		}
 	})
 	t.Run("the service and everything of it can be deleted", func(t *testing.T) {
+		c := c.in(t)
 		c.ctl("delete", "hello", "-y")
 		c.ctl("delete", "caller", "-y")
 		eventually(t, 60*time.Second, "no replica is left", func() error {
@@ -82,4 +100,59 @@ func TestWholePath(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// serving waits until so many replicas of a service serve.
+func (c *cluster) serving(service string, count int) (replicas []*runwayv1.ReplicaView) {
+	c.t.Helper()
+	eventually(c.t, 60*time.Second, fmt.Sprintf("%d replicas of %s serve", count, service), func() (err error) {
+		replicas, err = c.replicas(service)
+		return servingCount(replicas, err, count)
+	})
+	return replicas
+}
+
+// everyReplicaAnswers asks once more, and returns an error until each has answered.
+func (c *cluster) everyReplicaAnswers(edge host, name string, replicas []*runwayv1.ReplicaView) func() error {
+	silent := map[string]bool{}
+	for _, r := range replicas {
+		silent[r.GetReplica().GetId()] = true
+	}
+	return func() error {
+		got, err := c.get(edge, name, "/")
+		if err != nil || got.status != http.StatusOK {
+			c.t.Fatalf("ask %s: %v %v", edge.name, got, err)
+		}
+		_, who, _ := strings.Cut(strings.TrimSpace(got.body), " from ")
+		delete(silent, who)
+		if len(silent) > 0 {
+			return fmt.Errorf("%v have not answered", slices.Collect(maps.Keys(silent)))
+		}
+		return nil
+	}
+}
+
+// lookup asks the DNS server of an ingress and returns the data of the records.
+func (c *cluster) lookup(edge host, kind uint16, name string) []string {
+	c.t.Helper()
+	reply, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion(dns.Fqdn(name), kind), edge.at(dnsPort))
+	if err != nil {
+		c.t.Fatalf("ask %s: %v", edge.name, err)
+	}
+	var data []string
+	for _, record := range reply.Answer {
+		data = append(data, strings.TrimPrefix(record.String(), record.Header().String()))
+	}
+	slices.Sort(data)
+	return data
+}
+
+// generationText is what an ingress says in DNS of the routes that it uses.
+func (c *cluster) generationText(edge host) string {
+	c.t.Helper()
+	generation, err := c.measured(edge, "runway_ingress_route_generation")
+	if err != nil || generation == 0 {
+		c.t.Fatalf("generation of %s: %v %v", edge.name, generation, err)
+	}
+	return strconv.Quote(fmt.Sprintf("generation=%d", uint64(generation)))
 }

@@ -5,15 +5,17 @@ package containerd_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // An operator on the node sees replicas with nerdctl. The test needs a nerdctl in PATH.
 func TestRuntime_IsSeenByNerdctl(t *testing.T) {
-	nerdctl, err := exec.LookPath("nerdctl")
-	if err != nil {
-		t.Skip("no nerdctl in PATH")
+	nerdctl, err := filepath.Abs("../../../bin/tools/nerdctl")
+	must(t, err)
+	if _, err := os.Stat(nerdctl); err != nil {
+		t.Fatalf("%s is missing: run make e2e, which builds it", nerdctl)
 	}
 	n := newNode(t)
 	spec := n.spec(t, "nerd-1", "serve")
