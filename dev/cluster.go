@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -31,11 +30,14 @@ func Run(ctx context.Context, c Config, log *slog.Logger, ready func()) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	release, err := c.claim()
+	release, err := c.claim(log)
 	if err != nil {
 		return err
 	}
 	defer release()
+	if err := c.endChildren(ctx); err != nil {
+		return err
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	cluster := &cluster{config: c, log: log, group: group, ctx: ctx}
@@ -87,7 +89,7 @@ func (c *cluster) start(ctx context.Context) error {
 }
 
 func (c *cluster) startContainerd(ctx context.Context) (string, error) {
-	socket, command, err := c.config.containerdSocket(ctx)
+	socket, command, err := c.config.containerdSocket(ctx, defaultContainerd)
 	if err != nil {
 		return "", err
 	}
@@ -234,26 +236,4 @@ func (c *cluster) wait(ctx context.Context, what string, ask func(context.Contex
 		case <-time.After(poll):
 		}
 	}
-}
-
-// claim makes the data directory and takes it for this process. A directory that
-// holds something else is refused, because it would be removed with the cluster.
-func (c Config) claim() (func(), error) {
-	if err := os.MkdirAll(c.DataDir, 0o711); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
-	}
-	if err := c.mark(); err != nil {
-		return nil, err
-	}
-	if pid, running := c.running(); running {
-		return nil, fmt.Errorf("process %d already runs a cluster in %s", pid, c.DataDir)
-	}
-	if err := os.WriteFile(c.path("dev.pid"), fmt.Appendln(nil, os.Getpid()), 0o644); err != nil {
-		return nil, fmt.Errorf("write process id: %w", err)
-	}
-	return func() {
-		if err := os.Remove(c.path("dev.pid")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			slog.New(slog.NewTextHandler(os.Stderr, nil)).Warn("remove process id", "err", err)
-		}
-	}, nil
 }

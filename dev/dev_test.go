@@ -143,18 +143,6 @@ func lives(t *testing.T, dir string, count int) []int {
 	}
 }
 
-func TestClaim_RefusesADirectoryThatIsInUse(t *testing.T) {
-	c := valid(t)
-	release, err := c.claim()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	if _, running := Running(c.DataDir); running {
-		t.Error("this test, which is no `runway dev`, was taken for one")
-	}
-}
-
 func TestRemove_OfADirectoryThatIsNotThereSucceeds(t *testing.T) {
 	if err := Remove(t.Context(), filepath.Join(t.TempDir(), "none"), "/bin/true", slog.Default()); err != nil {
 		t.Error(err)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,11 +23,6 @@ const (
 	// removeDeadline bounds the removal of one node's replicas.
 	removeDeadline = 2 * time.Minute
 )
-
-// Running tells whether a cluster runs from the directory, and its process.
-func Running(dataDir string) (pid int, running bool) {
-	return Config{DataDir: dataDir}.running()
-}
 
 // Stop ends the cluster that runs from the directory; replicas go on. It is no
 // error when none runs.
@@ -65,6 +59,9 @@ func Remove(ctx context.Context, dataDir, executable string, log *slog.Logger) e
 		return fmt.Errorf("%s was not made by `runway dev` (it has no file %s): nothing was removed", dataDir, marker)
 	}
 	if err := Stop(ctx, dataDir); err != nil {
+		return err
+	}
+	if err := c.endChildren(ctx); err != nil {
 		return err
 	}
 	if err := c.removeNodes(ctx, log); err != nil {
@@ -118,24 +115,6 @@ func (c Config) removeNode(ctx context.Context, file string) error {
 		return fmt.Errorf("remove node of %s: %w: %s", file, err, strings.TrimSpace(string(output)))
 	}
 	return nil
-}
-
-func (c Config) running() (int, bool) {
-	text, err := os.ReadFile(c.path("dev.pid"))
-	if err != nil {
-		return 0, false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return 0, false
-	}
-	// A number may have been given to another process since.
-	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || pid == os.Getpid() {
-		return 0, false
-	}
-	arguments := strings.Split(string(command), "\x00")
-	return pid, len(arguments) > 1 && arguments[1] == "dev"
 }
 
 // containerdRun is where shims keep their sockets, whatever the daemon's own state

@@ -41,7 +41,7 @@ func (c Config) coordinatorSettings() settings {
 // nodeSettings gives node i (from 1) a network, a port slice and a cgroup of its own.
 func (c Config) nodeSettings(i int, containerd string) settings {
 	s := c.nodeBasics(i, containerd)
-	if containerd == c.path("containerd", "containerd.sock") {
+	if containerd == c.ownContainerd() {
 		s["containerd-root"] = c.path("containerd", "root")
 		s["containerd-state"] = c.path("containerd", "state")
 	}

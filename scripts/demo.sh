@@ -12,10 +12,11 @@ fi
 
 mkdir -p "$demo_dir"
 if ! bin/runway dev status --data-dir "$demo_dir" >/dev/null 2>&1; then
+  rm -f "$demo_dir/dev.out" # its "ready" is that of a cluster before
   echo "starting runway dev (log: $demo_dir/dev.log)"
   setsid bin/runway dev --data-dir "$demo_dir" --link-context >"$demo_dir/dev.out" 2>"$demo_dir/dev.log" </dev/null &
   deadline=$((SECONDS + 90))
-  until grep -qx ready "$demo_dir/dev.out"; do
+  until grep -sqx ready "$demo_dir/dev.out"; do
     if ! kill -0 $! 2>/dev/null; then
       echo "runway dev ended; the end of $demo_dir/dev.log:" >&2
       tail -n 20 "$demo_dir/dev.log" >&2
