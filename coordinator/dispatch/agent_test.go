@@ -142,6 +142,21 @@ func TestAgent_EventsNameTheCertificatesNode(t *testing.T) {
 	}
 }
 
+// All that one message tells is written before it is confirmed.
+func TestAgent_NoEventIsConfirmedAndLost(t *testing.T) {
+	t.Parallel()
+	s := coordinatortest.NewState(t, coordinatortest.RegisterNode("n1"))
+	for sent, want := range map[int]int{256: 256, maxMessageEvents + 7: maxMessageEvents + 1} {
+		var events []*runwayv1.AgentEvent
+		for range sent {
+			events = append(events, &runwayv1.AgentEvent{Kind: "drift.repaired"})
+		}
+		if got := len(eventsOf(s.View(), "n1", events, time.Now())); got != want {
+			t.Errorf("%d of %d events are written, want %d", got, sent, want)
+		}
+	}
+}
+
 func TestAgent_FullReportTellsWhatIsGone(t *testing.T) {
 	t.Parallel()
 	s := withReplicas(t, 3)

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -86,7 +87,11 @@ func phaseWhenGone(phase runwayv1.ReplicaPhase) (runwayv1.ReplicaPhase, bool) {
 // named, and a clock that is far off is not believed.
 func eventsOf(view *state.View, node string, events []*runwayv1.AgentEvent, now time.Time) []*runwayv1.Event {
 	var result []*runwayv1.Event
-	for _, e := range events[:min(len(events), maxEvents)] {
+	if left := len(events) - maxMessageEvents; left > 0 {
+		events = events[:maxMessageEvents]
+		result = append(result, &runwayv1.Event{Kind: "events.dropped", Node: node, Message: fmt.Sprintf("%d more events in one message of the agent", left)})
+	}
+	for _, e := range events {
 		if e.GetKind() == "" {
 			continue
 		}

@@ -15,8 +15,11 @@ const (
 	maxWaiting = 4096
 	// maxBatchBytes keeps a batch well below the largest command.
 	maxBatchBytes = 512 << 10
-	// maxEvents bounds what one message may add to the log of events.
+	// maxEvents bounds the events of one command.
 	maxEvents = 100
+	// maxMessageEvents bounds the events of one message, far above what an agent
+	// gathers. Whatever is above it is told of.
+	maxMessageEvents = 1000
 )
 
 // report is one message of an agent or ingress on its way into the log.
