@@ -54,6 +54,9 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf("%s %q is not HOST:PORT, such as 127.0.0.1:7443", name, address))
 		}
 	}
+	if err := checkAdvertised(c.advertised()); err != nil {
+		problems = append(problems, err)
+	}
 	if c.Bootstrap && c.Domain == "" {
 		problems = append(problems, errors.New("domain is empty: name the domain that services are published under"))
 	}
@@ -64,6 +67,19 @@ func (c Config) Validate() error {
 		problems = append(problems, errors.New("log and registerer are needed"))
 	}
 	return errors.Join(problems...)
+}
+
+// checkAdvertised refuses what nobody can dial: it becomes this coordinator's address
+// in the log and the name in its certificate, for good.
+func checkAdvertised(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil // named already
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() || port == "0" {
+		return fmt.Errorf("advertise %q is no address that others can reach: name this machine's, such as --advertise 10.0.0.1:7443", address)
+	}
+	return nil
 }
 
 func (c Config) advertised() string {

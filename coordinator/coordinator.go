@@ -48,6 +48,11 @@ type Coordinator struct {
 	endpoints *endpoint.Controller
 	dispatch  *dispatch.Dispatcher
 	server    *grpc.Server
+	// running ends when calls are to end; stop ends it.
+	running context.Context
+	stop    context.CancelFunc
+	// term is the context of the leadership; nil while this coordinator follows.
+	term atomic.Pointer[context.Context]
 	// caughtUp tells that this leader has applied every entry of its predecessors.
 	caughtUp atomic.Bool
 }
@@ -64,6 +69,7 @@ func New(config Config) (*Coordinator, error) {
 		}
 	}
 	c := &Coordinator{config: config, log: config.Log, store: state.New(), presence: presence.New()}
+	c.running, c.stop = context.WithCancel(context.Background())
 	if err := c.open(); err != nil {
 		return nil, err
 	}
@@ -133,6 +139,7 @@ func (c *Coordinator) api() (*api.API, error) {
 		LastBeat:  c.presence.LastBeat,
 		Authority: c.authority,
 		Leader:    c.leads,
+		Lifetime:  c.lifetime,
 		Members:   c.members,
 		Version:   c.config.Version,
 		Metrics:   calls,
@@ -176,16 +183,20 @@ func (c *Coordinator) Addr() net.Addr { return c.port.Addr() }
 // Run serves until ctx ends or the member can no longer take part; the error of the
 // latter names what broke.
 func (c *Coordinator) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.port.Run(ctx) })
-	group.Go(func() error { return c.leadership(ctx) })
-	group.Go(func() error { return c.renewOwn(ctx) })
-	group.Go(func() error { return c.serve(ctx) })
+	defer c.stop()
+	handedOver := context.AfterFunc(ctx, c.handOver)
+	defer handedOver()
+	group, working := errgroup.WithContext(c.running)
+	defer context.AfterFunc(working, c.stop)() // streams end with the first part that fails, too
+	group.Go(func() error { return c.port.Run(working) })
+	group.Go(func() error { return c.leadership(working) })
+	group.Go(func() error { return c.renewOwn(working) })
+	group.Go(func() error { return c.serve(working) })
 	group.Go(func() error {
 		select {
 		case err := <-c.node.Failed():
 			return err
-		case <-ctx.Done():
+		case <-working.Done():
 			return nil
 		}
 	})
@@ -195,8 +206,25 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	return errors.Join(err, c.node.Shutdown(deadline))
 }
 
-// serve answers calls until ctx ends. Streams have their end with the leadership or
-// their caller, so the orderly stop is bounded.
+// handOver is the first step of a planned stop: another coordinator leads before the
+// loops and streams of this one end, so that there is where to go on.
+func (c *Coordinator) handOver() {
+	deadline, cancel := context.WithTimeout(context.Background(), stopDeadline)
+	defer cancel()
+	c.node.HandOver(deadline)
+	c.stop()
+}
+
+// lifetime is how long what only a leader answers may go on, and what anybody does.
+func (c *Coordinator) lifetime() (leading, serving context.Context) {
+	if term := c.term.Load(); term != nil {
+		return *term, c.running
+	}
+	return nil, c.running
+}
+
+// serve answers calls until ctx ends. Streams end with it, and calls under way have a
+// bounded time to come to theirs.
 func (c *Coordinator) serve(ctx context.Context) error {
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

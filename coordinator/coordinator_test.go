@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/proto/code"
@@ -166,6 +169,31 @@ func TestConfig_ValidateNamesEveryProblem(t *testing.T) {
 	}
 }
 
+// The address goes into the log and the certificate, so a wrong one is refused before
+// anything is made.
+func TestConfig_RefusesAnAddressThatNobodyCanReach(t *testing.T) {
+	for _, tt := range []struct {
+		listen, advertise string
+		refused           bool
+	}{
+		{"0.0.0.0:7443", "", true},
+		{"[::]:7443", "", true},
+		{":7443", "", true},
+		{"10.0.0.1:7443", "0.0.0.0:7443", true},
+		{"127.0.0.1:0", "", true},
+		{"0.0.0.0:7443", "10.0.0.1:7443", false},
+		{"10.0.0.1:7443", "", false},
+		{"0.0.0.0:7443", "coordinator-1.example.com:7443", false},
+	} {
+		c := config(t, t.TempDir())
+		c.Listen, c.Advertise = tt.listen, tt.advertise
+		err := c.Validate()
+		if refused := err != nil && strings.Contains(err.Error(), "is no address that others can reach"); refused != tt.refused {
+			t.Errorf("listen %q, advertise %q: %v, want refused %t", tt.listen, tt.advertise, err, tt.refused)
+		}
+	}
+}
+
 func TestVerifyCoordinator_RefusesOtherMachines(t *testing.T) {
 	c := config(t, t.TempDir())
 	process, stop := run(t, c)
@@ -182,6 +210,54 @@ func TestVerifyCoordinator_RefusesOtherMachines(t *testing.T) {
 	}
 	if err := verify(stateWith(t, nil)); err == nil {
 		t.Error("a peer without a certificate was accepted")
+	}
+}
+
+// A planned stop waits for nobody who follows: streams end at once, and say where to
+// go on.
+func TestCoordinator_StopsAtOnceWithStreamsOpen(t *testing.T) {
+	c := config(t, t.TempDir())
+	process, stop := run(t, c)
+	if _, err := info(t, c, process); err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	conn, err := client.Dial(client.Config{Addresses: []string{process.Addr().String()}, CAFile: c.CAFile, TokenFile: c.AdminTokenFile, Patience: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	events, err := runwayv1.NewEventsClient(conn).ListEvents(t.Context(), &runwayv1.ListEventsRequest{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := events.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	health, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := health.Recv(); err != nil || answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Fatalf("health = %v, %v", answer, err)
+	}
+
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > stopDeadline/2 {
+		t.Errorf("the stop took %s", took)
+	}
+	for err = nil; err == nil; {
+		_, err = events.Recv()
+	}
+	if !client.IsNotLeader(err) {
+		t.Errorf("the follow ended with %v, want one that names another coordinator", err)
+	}
+	for err = nil; err == nil; {
+		_, err = health.Recv()
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("the watch of health ended with %v", err)
 	}
 }
 

@@ -73,7 +73,9 @@ func (c *Coordinator) runLeader(ctx context.Context) error {
 	if err := c.initCluster(ctx); err != nil {
 		return fmt.Errorf("begin the cluster: %w", err)
 	}
+	c.term.Store(&ctx)
 	c.caughtUp.Store(true)
+	defer c.term.Store(nil)
 	defer c.caughtUp.Store(false)
 	c.log.Info("leading", "index", c.store.View().Index())
 	defer c.log.Info("no longer leading")

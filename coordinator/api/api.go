@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -67,6 +66,9 @@ type Config struct {
 	// Leader returns the address of the leader, empty when there is none, and
 	// whether this coordinator is it and its state holds all that was ever confirmed.
 	Leader func() (address string, leads bool)
+	// Lifetime returns when what only a leader answers ends, nil while another one
+	// leads, and when everything ends. A nil Lifetime is for ever.
+	Lifetime func() (leading, serving context.Context)
 	// Members returns the coordinators of the cluster.
 	Members func() ([]*runwayv1.Member, error)
 	// Version of this program, for people.
@@ -126,7 +128,7 @@ func (a *API) Register(server *grpc.Server) {
 	runwayv1.RegisterNodesServer(server, nodeService{API: a})
 	runwayv1.RegisterEventsServer(server, eventService{API: a})
 	runwayv1.RegisterTokensServer(server, tokenService{API: a})
-	healthv1.RegisterHealthServer(server, health.NewServer())
+	healthv1.RegisterHealthServer(server, healthService{API: a, services: server.GetServiceInfo})
 	reflection.Register(server)
 }
 

@@ -59,6 +59,11 @@ func (a *API) stream(service any, stream grpc.ServerStream, info *grpc.StreamSer
 	}
 	ctx, release := a.whileValid(stream.Context(), c.who)
 	defer release()
+	ctx, end, err := a.whileServing(ctx, c.right)
+	if err != nil {
+		return err
+	}
+	defer end()
 	return next(service, &scopedStream{ServerStream: stream, ctx: caller.With(ctx, c.who), call: c})
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -381,6 +382,49 @@ func TestMatrix_NamesEveryRight(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(matrix)) {
 		if !names[name] {
 			t.Errorf("%s is in the test and in no right", name)
+		}
+	}
+}
+
+func TestHealth_SaysWhoWouldAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	service := healthv1.NewHealthClient(b.as(scraper))
+	statusOf := func(name string) string {
+		answer, err := service.Check(testContext(t), &healthv1.HealthCheckRequest{Service: name})
+		if err != nil {
+			return sprint(status.Code(err))
+		}
+		return answer.GetStatus().String()
+	}
+	for _, tt := range []struct {
+		follows  bool
+		leader   string
+		name     string
+		want     string
+		listable bool
+	}{
+		{false, "leader.test:7443", "", "SERVING", true},
+		{false, "leader.test:7443", "runway.v1.Services", "SERVING", true},
+		{true, "leader.test:7443", "", "SERVING", true},
+		{true, "leader.test:7443", "runway.v1.Services", "NOT_SERVING", true},
+		{true, "leader.test:7443", "runway.v1.AgentSession", "NOT_SERVING", true},
+		{true, "leader.test:7443", "runway.v1.ClusterAPI", "SERVING", true},
+		{true, "", "", "NOT_SERVING", true},
+		{true, "", "runway.v1.ClusterAPI", "SERVING", true},
+		{false, "", "runway.v1.Nothing", "NotFound", false},
+	} {
+		b.follows.Store(tt.follows)
+		b.api.config.Leader = func() (string, bool) { return tt.leader, !tt.follows }
+		if got := statusOf(tt.name); got != tt.want {
+			t.Errorf("%q with leader %q, follows %t: %s, want %s", tt.name, tt.leader, tt.follows, got, tt.want)
+		}
+		list, err := service.List(testContext(t), &healthv1.HealthListRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if listed := list.GetStatuses()[tt.name]; (listed != nil) != tt.listable || tt.listable && listed.GetStatus().String() != tt.want {
+			t.Errorf("%q is listed as %v, want %s", tt.name, listed, tt.want)
 		}
 	}
 }

@@ -48,3 +48,23 @@ func (a *API) invalid(ctx context.Context, who caller.Caller) error {
 		}
 	}
 }
+
+// whileServing returns a context that ends when this coordinator no longer answers:
+// with its leadership, or with itself. The cause says where to go on. Sessions end by
+// themselves.
+func (a *API) whileServing(ctx context.Context, r right) (serving context.Context, release func(), err error) {
+	if a.config.Lifetime == nil {
+		return ctx, func() {}, nil
+	}
+	leading, running := a.config.Lifetime()
+	life, why := running, func() error { return refuse(unavailableStatus, code.Unreachable, "this coordinator is being stopped") }
+	if !r.anywhere {
+		life, why = leading, func() error { leader, _ := a.config.Leader(); return notLeader(leader) }
+	}
+	if life == nil {
+		return nil, nil, why()
+	}
+	serving, end := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(life, func() { end(why()) })
+	return serving, func() { stop(); end(nil) }, nil
+}

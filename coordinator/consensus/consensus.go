@@ -181,7 +181,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 }
 
 func (n *Node) stop(ctx context.Context) error {
-	n.handOver(ctx)
+	n.HandOver(ctx)
 	n.metrics.stop()
 	if err := wait(ctx, n.stopRaft()); err != nil {
 		// Raft still runs: a closed file would make it panic.
@@ -193,8 +193,9 @@ func (n *Node) stop(ctx context.Context) error {
 	return nil
 }
 
-// handOver transfers leadership, so that a planned stop costs no election.
-func (n *Node) handOver(ctx context.Context) {
+// HandOver transfers leadership, if this member leads and somebody can take it, so
+// that a planned stop costs no election. It is done before the leader's work ends.
+func (n *Node) HandOver(ctx context.Context) {
 	if n.raft.State() != raft.Leader || len(n.otherVoters()) == 0 {
 		return
 	}
