@@ -46,21 +46,13 @@ func (s spaceService) GetSpace(_ context.Context, request *runwayv1.GetSpaceRequ
 }
 
 func (s spaceService) DeleteSpace(ctx context.Context, request *runwayv1.DeleteSpaceRequest) (*runwayv1.DeleteSpaceResponse, error) {
-	view := s.view()
-	space := view.Space(request.GetName())
+	space := s.view().Space(request.GetName())
 	if space == nil {
 		return nil, noSpace(request.GetName())
 	}
-	if request.GetWithServices() {
-		for _, workload := range view.WorkloadsIn(space.GetName()) {
-			remove := &runwayv1.DeleteWorkload{Workload: workload.GetKey(), By: caller.From(ctx).Name}
-			if _, err := s.config.Applier.Apply(ctx, remove); err != nil {
-				return nil, err
-			}
-		}
-	}
 	_, err := s.config.Applier.Apply(ctx, &runwayv1.PutSpace{
 		Name: space.GetName(), Spec: &runwayv1.SpaceSpec{Description: space.GetSpec().GetDescription(), Delete: true},
+		WithServices: request.GetWithServices(), By: caller.From(ctx).Name,
 	})
 	if err != nil {
 		return nil, err

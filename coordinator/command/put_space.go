@@ -11,8 +11,9 @@ import (
 // maxSpaces bounds the tenants of a cluster.
 const maxSpaces = 10_000
 
-// putSpace makes a space, or changes what is asked of it. Deletion is final, and
-// is refused while a workload is not being deleted itself.
+// putSpace makes a space, or changes what is asked of it. Deletion is final. It takes
+// the services with it when that is asked, and is refused while one is not being
+// deleted otherwise.
 func putSpace(tx *state.Tx, c *runwayv1.PutSpace) (proto.Message, error) {
 	if err := checkLabel("space", c.GetName()); err != nil {
 		return nil, err
@@ -30,7 +31,20 @@ func putSpace(tx *state.Tx, c *runwayv1.PutSpace) (proto.Message, error) {
 		tx.PutEvent(ofSpace(c.GetName(), "space.deleting", "space "+c.GetName()))
 	}
 	tx.PutSpace(space)
+	if c.GetWithServices() {
+		return space, deleteServices(tx, c)
+	}
 	return space, nil
+}
+
+// deleteServices deletes what is in a space that is to be deleted.
+func deleteServices(tx *state.Tx, c *runwayv1.PutSpace) error {
+	for _, workload := range tx.WorkloadsIn(c.GetName()) {
+		if _, err := deleteWorkload(tx, &runwayv1.DeleteWorkload{Workload: workload.GetKey(), By: c.GetBy()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkSpaceChange(tx *state.Tx, old *runwayv1.Space, c *runwayv1.PutSpace) error {
@@ -45,7 +59,10 @@ func checkSpaceChange(tx *state.Tx, old *runwayv1.Space, c *runwayv1.PutSpace) e
 	case old.GetSpec().GetDelete() && !c.GetSpec().GetDelete():
 		return reject(ErrConflict, code.SpaceNotReady, "space %q is being deleted", name)
 	}
-	if !c.GetSpec().GetDelete() {
+	if c.GetWithServices() && !c.GetSpec().GetDelete() {
+		return reject(ErrInvalid, code.SpecInvalid, "the services of space %q are deleted with it, or not at all", name)
+	}
+	if !c.GetSpec().GetDelete() || c.GetWithServices() {
 		return nil
 	}
 	for _, workload := range tx.WorkloadsIn(name) {

@@ -58,6 +58,24 @@ func limitedAdmin() *runwayv1.PutToken {
 	}}
 }
 
+// A space goes with its services in one step: nothing is deployed in between, and a
+// crash leaves all or nothing.
+func TestPutSpace_DeletesTheServicesToo(t *testing.T) {
+	s := serving(t, Deploy("d2", "api", Spec(), 1))
+	s.Must(t, &runwayv1.PutSpace{Name: SpaceName, Spec: &runwayv1.SpaceSpec{Delete: true}, WithServices: true, By: "ann"})
+	for _, workload := range s.View().WorkloadsIn(SpaceName) {
+		if !workload.GetDelete() || workload.GetActiveDeployment() != "" {
+			t.Errorf("service %q is left: %v", workload.GetKey().GetService(), workload)
+		}
+	}
+	if got := s.View().Deployment("d2").GetStatus().GetCause().GetSummary(); got != "the service is deleted by ann" {
+		t.Errorf("the deployment in progress ended with %q", got)
+	}
+	if _, err := s.Apply(t.Context(), Deploy("d3", "api", Spec(), 1)); !errors.Is(err, command.ErrConflict) {
+		t.Errorf("a deployment into a space that is deleted: %v", err)
+	}
+}
+
 func TestApply_rejects(t *testing.T) {
 	unready := &runwayv1.Deploy{Deployment: "d9", Workload: &runwayv1.WorkloadKey{Space: "new", Service: "web", Environment: "production"}, Spec: Spec()}
 	tests := []struct {
@@ -71,6 +89,7 @@ func TestApply_rejects(t *testing.T) {
 		{"a space that exists", nil, &runwayv1.PutSpace{Name: SpaceName, Create: true}, command.ErrExists, code.SpaceExists},
 		{"a space that is no label", nil, &runwayv1.PutSpace{Name: "No_Label"}, command.ErrInvalid, code.NameInvalid},
 		{"deleting an unknown space", nil, &runwayv1.PutSpace{Name: "x", Spec: &runwayv1.SpaceSpec{Delete: true}}, command.ErrNotFound, code.SpaceNotFound},
+		{"deleting services and not the space", nil, &runwayv1.PutSpace{Name: SpaceName, WithServices: true}, command.ErrInvalid, code.SpecInvalid},
 		{"deleting a space with services", nil, &runwayv1.PutSpace{Name: SpaceName, Spec: &runwayv1.SpaceSpec{Delete: true}}, command.ErrConflict, code.SpaceNotEmpty},
 		{"purging a space nobody deleted", nil, &runwayv1.PurgeSpace{Name: SpaceName}, command.ErrConflict, code.Conflict},
 		{"status of an unknown space", nil, &runwayv1.SetSpaceStatus{Name: "x"}, command.ErrNotFound, code.SpaceNotFound},

@@ -301,7 +301,12 @@ type PutSpace struct {
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Spec  *SpaceSpec             `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	// The space must not exist yet.
-	Create        bool `protobuf:"varint,3,opt,name=create,proto3" json:"create,omitempty"`
+	Create bool `protobuf:"varint,3,opt,name=create,proto3" json:"create,omitempty"`
+	// With spec.delete: its services are deleted by the same command, so that none is
+	// deployed in between. Without it, a space that has services stays.
+	WithServices bool `protobuf:"varint,4,opt,name=with_services,json=withServices,proto3" json:"with_services,omitempty"`
+	// Who asked, for the events of the services.
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -355,6 +360,20 @@ func (x *PutSpace) GetCreate() bool {
 		return x.Create
 	}
 	return false
+}
+
+func (x *PutSpace) GetWithServices() bool {
+	if x != nil {
+		return x.WithServices
+	}
+	return false
+}
+
+func (x *PutSpace) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
 }
 
 type SetSpaceStatus struct {
@@ -2277,11 +2296,13 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\vInitCluster\x12,\n" +
 	"\acluster\x18\x01 \x01(\v2\x12.runway.v1.ClusterR\acluster\x12&\n" +
 	"\x05admin\x18\x02 \x01(\v2\x10.runway.v1.TokenR\x05admin\x12&\n" +
-	"\x05space\x18\x03 \x01(\v2\x10.runway.v1.SpaceR\x05space\"`\n" +
+	"\x05space\x18\x03 \x01(\v2\x10.runway.v1.SpaceR\x05space\"\x95\x01\n" +
 	"\bPutSpace\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12(\n" +
 	"\x04spec\x18\x02 \x01(\v2\x14.runway.v1.SpaceSpecR\x04spec\x12\x16\n" +
-	"\x06create\x18\x03 \x01(\bR\x06create\"T\n" +
+	"\x06create\x18\x03 \x01(\bR\x06create\x12#\n" +
+	"\rwith_services\x18\x04 \x01(\bR\fwithServices\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\"T\n" +
 	"\x0eSetSpaceStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x06status\x18\x02 \x01(\v2\x16.runway.v1.SpaceStatusR\x06status\" \n" +
