@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +84,29 @@ func TestExit_IsDefinedForEveryCode(t *testing.T) {
 	for _, entry := range code.All() {
 		if exit := exitFor(entry.Code); !defined[exit] {
 			t.Errorf("%s: exit %d", entry.Code, exit)
+		}
+	}
+}
+
+// A deployment that was undone says its cause in the last line, whatever it is.
+func TestExit_OfDeploymentsByCause(t *testing.T) {
+	t.Parallel()
+	for _, entry := range code.All() {
+		if !slices.Contains([]string{"RW-11", "RW-12", "RW-20", "RW-30"}, string(entry.Code)[:5]) {
+			continue
+		}
+		for started, want := range map[bool]int{true: exitRolledBack, false: exitRolledBack} {
+			if !started && exitFor(entry.Code) == exitUnplaceable {
+				want = exitUnplaceable
+			}
+			step := clitest.Step(clitest.Deployment(rolledBack, 0, &runwayv1.Cause{Code: string(entry.Code), Summary: "what happened"}))
+			if started {
+				step.Replicas = append(step.Replicas, clitest.Replica("web-a", starting, false, false))
+			}
+			o := deployRun(t, step).do(t)
+			if o.exit != want || !strings.HasSuffix(o.stderr, fmt.Sprintf("\n%s what happened\n", entry.Code)) {
+				t.Errorf("%s, started %v: exit %d, want %d, stderr %q", entry.Code, started, o.exit, want, o.stderr)
+			}
 		}
 	}
 }

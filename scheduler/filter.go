@@ -17,6 +17,9 @@ type filter struct {
 	advise func(r *Request) string
 }
 
+// FilterPorts is the name of the filter of node ports, in a Reason.
+const FilterPorts = "ports"
+
 // filters returns the rules in the order in which they are asked. A node counts
 // for the first that turns it away, so the order is from "never runs anything
 // now" over "not meant for this workload" to "has no room": the last ones are
@@ -42,7 +45,7 @@ func filters() []filter {
 			say("short of memory"), advice("add a node or lower the memory reservation")},
 		{"disk", func(n *node, r *Request) bool { return r.Reservation.Disk > n.Allocatable.Disk-n.used.Disk },
 			say("short of disk"), advice("add a node or lower the disk reservation")},
-		{"ports", func(n *node, r *Request) bool { return r.NeedsPort && n.ports.free == 0 },
+		{FilterPorts, func(n *node, r *Request) bool { return r.NeedsPort && n.ports.free == 0 },
 			say("without a free node port"), advice("add a node or widen the range of node ports")},
 	}
 }

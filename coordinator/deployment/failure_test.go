@@ -63,6 +63,21 @@ func TestReplicaFailure(t *testing.T) {
 	}
 }
 
+// Whatever an agent gives a replica up for reaches the deployment as it is, but for what
+// is the machine's fault.
+func TestReplicaFailure_KeepsEveryCause(t *testing.T) {
+	for _, entry := range code.All() {
+		said := &runwayv1.Cause{Code: string(entry.Code), Summary: "said by the agent", Evidence: []string{"sockets: nothing", "log: no database"}}
+		got := replicaFailure(&runwayv1.Replica{
+			Plan:   &runwayv1.ReplicaPlan{Goal: runwayv1.Goal_GOAL_SERVE},
+			Status: &runwayv1.ReplicaStatus{Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED, Cause: said},
+		})
+		if want := entry.Code != code.NodePortTaken; want != proto.Equal(got, said) {
+			t.Errorf("%s: got %v", entry.Code, got)
+		}
+	}
+}
+
 // rig is a state with one deployment that rolls, and the planner.
 type rig struct {
 	*coordinatortest.State

@@ -183,6 +183,16 @@ func TestPlan_UndoReplacesWhatASupersededDeploymentMade(t *testing.T) {
 	r.want("the base serves", map[string]int{"d1": 3})
 }
 
+// What is kept is the strategy's to say: one that stops all before it starts any is not
+// overruled.
+func TestPlan_KeepsNoMoreThanTheStrategySays(t *testing.T) {
+	r := newRig(t, 2).deployed(3)
+	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
+	r.step("d2", rolling, 0, 0)
+	r.look()
+	r.want("nothing is kept", map[string]int{})
+}
+
 func TestPlan_UndoMakesNoReplicaOfTheNewRevision(t *testing.T) {
 	r := newRig(t, 2).deployed(3)
 	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
@@ -395,6 +405,18 @@ func TestProblem_IsSaidOnceAndEndsWithTheAllClear(t *testing.T) {
 			t.Errorf("all have a node, and the problem is still %v", got.GetUnplaced())
 		}
 	})
+}
+
+func TestProblem_HasTheCodeOfItsReason(t *testing.T) {
+	narrow, last := coordinatortest.RegisterNode("n1"), uint32(20000)
+	narrow.Facts.PortFirst, narrow.Facts.PortLast = last, last
+	r := newRig(t, 0)
+	r.Must(t, narrow)
+	r.deployed(2)
+	got := r.View().Wanted(coordinatortest.ID("web"), coordinatortest.Region).GetUnplaced()
+	if got.GetCode() != string(code.NodePortsExhausted) || got.GetFix() != code.NodePortsExhausted.Fix() {
+		t.Errorf("no port is left: got %v, want %s", got, code.NodePortsExhausted)
+	}
 }
 
 func TestProblem_OtherFiguresAreNotToldAtOnce(t *testing.T) {

@@ -66,15 +66,20 @@ func merge(placed []target, unplaced []scheduler.Unplaced) (map[place]*runwayv1.
 }
 
 func causeOf(t target, u scheduler.Unplaced) *runwayv1.Cause {
-	cause := &runwayv1.Cause{
-		Code:    string(code.Unplaceable),
-		Summary: u.Sentence(t.workload.Key().GetService()),
-		Fix:     code.Unplaceable.Fix(),
-	}
+	is := codeOf(u)
+	cause := &runwayv1.Cause{Code: string(is), Summary: u.Sentence(t.workload.Key().GetService()), Fix: is.Fix()}
 	for _, reason := range u.Explain {
 		cause.Evidence = append(cause.Evidence, fmt.Sprintf("%d nodes: %s", reason.Nodes, reason.Filter))
 	}
 	return cause
+}
+
+// codeOf is that of the last filter that turned nodes away: those came closest.
+func codeOf(u scheduler.Unplaced) code.Code {
+	if last := len(u.Explain) - 1; last >= 0 && u.Explain[last].Filter == scheduler.FilterPorts {
+		return code.NodePortsExhausted
+	}
+	return code.Unplaceable
 }
 
 // worth tells whether a problem says something that the stored one does not.
