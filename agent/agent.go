@@ -44,9 +44,9 @@ func New(config Config, deps Deps) (*Agent, error) {
 	w := newWorker(config, deps, reporter, desired, past)
 	uploads := &uploader{conn: deps.Coordinator, logs: deps.Logs, slots: make(chan struct{}, maxUploads), log: deps.Log, attempt: reporter.attempt}
 	return &Agent{config: config, deps: deps, worker: w, usage: newUsage(deps), session: &session{
-		dataDir: config.DataDir, name: config.Name, conn: deps.Coordinator, worker: w.inbox, reporter: reporter, uploads: uploads,
+		name: config.Name, conn: deps.Coordinator, worker: w.inbox, reporter: reporter, uploads: uploads,
 		metrics: deps.Metrics, log: deps.Log, jitter: halfJitter, current: desired,
-		facts: facts,
+		facts: facts, save: func(set *assignments) error { return set.save(config.DataDir) }, alive: w.alive,
 	}}, nil
 }
 

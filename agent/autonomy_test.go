@@ -289,6 +289,35 @@ func TestNode_IngressesAreAllowedAndTheNearestIsUsed(t *testing.T) {
 	})
 }
 
+// A restart of the agent does not keep somebody in whom nobody allows any more.
+func TestNode_RestartClosesWhatIsNoLongerAllowed(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		if err := r.network.AllowIngress(t.Context(), []netip.Addr{netip.MustParseAddr("192.0.2.66")}); err != nil {
+			t.Fatal(err)
+		}
+		r.assign() // no ingress at all
+		r.until("closed", time.Second, func() bool { return len(r.network.Ingresses()) == 0 })
+	})
+}
+
+// One ingress with an address that cannot be let in is refused alone, and said once.
+func TestNode_IngressWithoutIPv4IsRefusedAlone(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		peers := []*runwayv1.IngressPeer{
+			{Id: "six", SourceAddress: "2001:db8::9", InternalHttp: "[2001:db8::9]:8000"},
+			{Id: "four", SourceAddress: "192.0.2.9", InternalHttp: "192.0.2.9:8000", InternalDns: "[2001:db8::9]:53"},
+		}
+		r.worker.inbox.putDesired(&assignments{Incarnation: "i1", ingresses: peers})
+		four := network.Internal{HTTP: netip.MustParseAddrPort("192.0.2.9:8000")}
+		r.until("the other is let in", time.Second, func() bool { return len(r.network.Ingresses()) == 1 && r.network.Internal() == four })
+		time.Sleep(time.Minute)
+		want := []string{`node.ingress: ingress "six" cannot reach this node: its source address "2001:db8::9" is no IPv4 address`}
+		if diff := cmp.Diff(want, r.eventTexts()); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // drifting is a network whose rules somebody keeps changing.
 type drifting struct {
 	Network

@@ -3,12 +3,14 @@ package agent
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/runway-platform/runway/agent/network"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -32,24 +34,24 @@ func (p ingressPlan) equal(o ingressPlan) bool {
 // tendIngress lets the assigned ingresses in and leads the gateway to the nearest one that answers.
 func (w *worker) tendIngress(ctx context.Context, now time.Time) time.Time {
 	peers := w.desired.ingresses
-	due := !now.Before(w.node.ingressAt) || !slices.Equal(w.node.ingress.allowed, allowed(peers))
-	if !due {
+	if inForce := w.node.ingress; inForce != nil && now.Before(w.node.ingressAt) && slices.Equal(inForce.allowed, w.allowed(peers)) {
 		return w.node.ingressAt
 	}
 	if at, free := w.node.free(choreIngress, now); !free {
 		return at
 	}
 	w.node.ingressAt = now.Add(ingressEvery)
-	inForce := w.node.ingress
+	inForce, addresses := w.node.ingress, w.allowed(peers)
 	w.begin(ctx, choreIngress, func(ctx context.Context) nodeResult {
-		plan := ingressPlan{allowed: allowed(peers), internal: w.nearest(ctx, peers)}
+		plan := ingressPlan{allowed: addresses, internal: w.nearest(ctx, peers)}
 		return nodeResult{ingress: plan, err: w.applyIngress(ctx, inForce, plan)}
 	})
 	return w.node.ingressAt
 }
 
-func (w *worker) applyIngress(ctx context.Context, inForce, plan ingressPlan) error {
-	if plan.equal(inForce) {
+// applyIngress writes what is not in force; nil means that this is not known, as after a restart of the agent.
+func (w *worker) applyIngress(ctx context.Context, inForce *ingressPlan, plan ingressPlan) error {
+	if inForce != nil && plan.equal(*inForce) {
 		return nil
 	}
 	if err := w.deps.Network.AllowIngress(ctx, plan.allowed); err != nil {
@@ -58,16 +60,34 @@ func (w *worker) applyIngress(ctx context.Context, inForce, plan ingressPlan) er
 	return w.deps.Network.Redirect(ctx, plan.internal)
 }
 
-// allowed is the source addresses of the ingresses, each once. One that cannot be read was refused by the coordinator before.
-func allowed(peers []*runwayv1.IngressPeer) []netip.Addr {
+// allowed is the source addresses of the ingresses, each once. An address that node ports cannot be opened to shuts out its own
+// ingress and no other.
+func (w *worker) allowed(peers []*runwayv1.IngressPeer) []netip.Addr {
 	addresses := make([]netip.Addr, 0, len(peers))
 	for _, peer := range peers {
-		if address, err := netip.ParseAddr(peer.GetSourceAddress()); err == nil {
-			addresses = append(addresses, address.Unmap())
+		address, err := netip.ParseAddr(peer.GetSourceAddress())
+		if err != nil || !address.Unmap().Is4() {
+			w.refuseIngress(peer)
+			continue
 		}
+		addresses = append(addresses, address.Unmap())
 	}
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	return slices.Compact(addresses)
+}
+
+// refuseIngress says once for each address that it cannot be let in.
+func (w *worker) refuseIngress(peer *runwayv1.IngressPeer) {
+	if w.node.refused[peer.GetId()] == peer.GetSourceAddress() {
+		return
+	}
+	if w.node.refused == nil {
+		w.node.refused = map[string]string{}
+	}
+	w.node.refused[peer.GetId()] = peer.GetSourceAddress()
+	why := fmt.Sprintf("ingress %q cannot reach this node: its source address %q is no IPv4 address", peer.GetId(), peer.GetSourceAddress())
+	w.reporter.event("node.ingress", "", code.SpecInvalid, why)
+	w.log.Warn("ingress is not let in", "ingress_id", peer.GetId(), "source_address", peer.GetSourceAddress())
 }
 
 // nearest is the listeners of the first ingress that answers, in order of preference. When none does, those of the first are
@@ -99,7 +119,8 @@ func (w *worker) answers(ctx context.Context, address string) bool {
 // over them and few move when one leaves.
 func byPreference(peers []*runwayv1.IngressPeer, address, node string) []*runwayv1.IngressPeer {
 	ordered := slices.DeleteFunc(slices.Clone(peers), func(p *runwayv1.IngressPeer) bool {
-		return p.GetInternalHttp() == "" && p.GetInternalHttps() == ""
+		to := internalOf(p)
+		return !to.HTTP.IsValid() && !to.HTTPS.IsValid()
 	})
 	distance := func(p *runwayv1.IngressPeer) int {
 		listener, err := netip.ParseAddrPort(cmp.Or(p.GetInternalHttp(), p.GetInternalHttps()))
@@ -127,10 +148,11 @@ func internalOf(peer *runwayv1.IngressPeer) network.Internal {
 	}
 }
 
-// addressOf is the zero address, which closes the port, for a listener that the ingress does not have.
+// addressOf is the zero address, which closes the port, for a listener that the ingress does not have or that the gateway, which
+// speaks IPv4, cannot lead to.
 func addressOf(text string) netip.AddrPort {
 	address, err := netip.ParseAddrPort(text)
-	if err != nil {
+	if err != nil || !address.Addr().Is4() || address.Addr().IsUnspecified() {
 		return netip.AddrPort{}
 	}
 	return address

@@ -26,12 +26,23 @@ const (
 	settledAfter = 10 * time.Second
 	// outboxSize is room for acknowledgements while a message is being sent.
 	outboxSize = 16
+	// welcomeWithin is how long a coordinator may take to welcome a node; one that does not is not worth waiting for.
+	welcomeWithin = 10 * time.Second
+	// saveWithin is how long the disk may take to keep a set. A node whose disk hangs takes no more orders, so it must not look
+	// alive: it leaves until the disk answers.
+	saveWithin = 5 * time.Second
+)
+
+var (
+	// errDiskHangs is a disk that neither keeps a set nor fails.
+	errDiskHangs = errors.New("the disk did not answer")
+	// errWorkerHangs is a worker that makes no progress.
+	errWorkerHangs = errors.New("the worker hangs")
 )
 
 // session keeps the node connected to the leading coordinator. What arrives goes to disk first, then to the worker, then it is
 // acknowledged. Without a session the worker goes on by itself.
 type session struct {
-	dataDir  string
 	name     string
 	facts    func() (*runwayv1.NodeFacts, error)
 	conn     grpc.ClientConnInterface
@@ -44,12 +55,18 @@ type session struct {
 
 	// current is the last set that was accepted.
 	current *assignments
+	// save makes a set durable. saving is closed when one that missed its deadline has ended after all.
+	save   func(*assignments) error
+	saving <-chan struct{}
+	// alive reports whether the worker still works.
+	alive func() bool
 }
 
 // Run opens one session after the other until ctx ends.
 func (s *session) Run(ctx context.Context) error {
 	tries := 0
 	for {
+		s.awaitNode(ctx)
 		began := time.Now()
 		err := s.once(ctx)
 		if ctx.Err() != nil {
@@ -62,6 +79,20 @@ func (s *session) Run(ctx context.Context) error {
 		delay := s.jitter(backOff(tries, firstReconnect, lastReconnect))
 		s.logEnd(err, delay)
 		pause(ctx, delay)
+	}
+}
+
+// awaitNode waits for a set that the disk did not keep in time, and for a worker that hangs.
+func (s *session) awaitNode(ctx context.Context) {
+	if s.saving != nil {
+		select {
+		case <-s.saving:
+			s.saving = nil
+		case <-ctx.Done():
+		}
+	}
+	for ctx.Err() == nil && !s.alive() {
+		pause(ctx, beatEvery)
 	}
 }
 
@@ -81,12 +112,14 @@ func (s *session) once(ctx context.Context) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(welcomeWithin, cancel)
+	defer late.Stop()
 	stream, err := runwayv1.NewAgentSessionClient(s.conn).Connect(ctx)
 	if err != nil {
 		cancel()
 		return fmt.Errorf("open session: %w", err)
 	}
-	one := &connection{session: s, stream: stream, outbox: make(chan *runwayv1.AgentMessage, outboxSize), welcomed: make(chan struct{})}
+	one := &connection{session: s, stream: stream, outbox: make(chan *runwayv1.AgentMessage, outboxSize), welcomed: make(chan struct{}), late: late}
 	failed := make(chan error, 1)
 	one.running.Go(func() {
 		failed <- one.receive(ctx)
@@ -106,6 +139,7 @@ type connection struct {
 	outbox   chan *runwayv1.AgentMessage
 	welcomed chan struct{}
 	welcome  *runwayv1.AgentWelcome
+	late     *time.Timer
 	running  sync.WaitGroup
 }
 
@@ -129,6 +163,9 @@ func (c *connection) send(ctx context.Context, hello *runwayv1.AgentMessage) err
 			c.reporter.reset()
 			continue
 		case <-beat.C:
+			if !c.alive() {
+				return c.hang()
+			}
 			message = &runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Beat{Beat: &runwayv1.Beat{Sequence: sequence}}}
 			sequence++
 		case message = <-c.outbox:
@@ -142,6 +179,13 @@ func (c *connection) send(ctx context.Context, hello *runwayv1.AgentMessage) err
 			return nil
 		}
 	}
+}
+
+// hang ends the session of a node whose worker does nothing any more: a node that only beats would keep its replicas and requests.
+func (c *connection) hang() error {
+	c.log.Error("worker hangs; the node leaves until it works again")
+	c.reporter.event("node.hang", "", code.Internal, "the agent's worker made no progress; the node left until it did")
+	return errors.Join(errWorkerHangs, c.stream.CloseSend())
 }
 
 func (c *connection) sendReports() error {
@@ -200,6 +244,7 @@ func (c *connection) accept(welcome *runwayv1.AgentWelcome) error {
 		return errors.New("coordinator sent a second welcome")
 	}
 	c.welcome = welcome
+	c.late.Stop()
 	c.metrics.connected(true)
 	c.log.Info("session opened", "node_id", welcome.GetNode(), "epoch", welcome.GetEpoch())
 	close(c.welcomed)
@@ -217,9 +262,13 @@ func (c *connection) assign(ctx context.Context, set *runwayv1.AssignmentSet) er
 		c.log.Error("assignments are refused", "err", err)
 		return err
 	}
-	saved := next.save(c.dataDir)
+	saved := c.saveInTime(next)
 	c.current = next
 	c.worker.putDesired(next)
+	if errors.Is(saved, errDiskHangs) {
+		c.reporter.event("node.disk", "", code.DiskSlow, saved.Error())
+		return saved
+	}
 	if saved != nil {
 		c.log.Error("assignments were not saved", "err", saved)
 		c.reporter.event("node.disk", "", code.DiskSlow, saved.Error())
@@ -232,5 +281,23 @@ func (c *connection) assign(ctx context.Context, set *runwayv1.AssignmentSet) er
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// saveInTime makes a set durable, or gives up waiting for the disk: errDiskHangs.
+func (c *connection) saveInTime(next *assignments) error {
+	done, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		done <- c.save(next)
+	}()
+	late := time.NewTimer(saveWithin)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		c.saving = ended
+		return fmt.Errorf("save assignments of generation %d: %w for %s", next.Generation, errDiskHangs, saveWithin)
 	}
 }

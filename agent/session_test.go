@@ -9,11 +9,13 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -93,6 +95,9 @@ func (c *coordinator) answer(stream grpc.BidiStreamingServer[runwayv1.AgentMessa
 	switch m := message.GetMessage().(type) {
 	case *runwayv1.AgentMessage_Hello:
 		c.hello = m.Hello
+		if c.welcome == nil {
+			return nil
+		}
 		first := &runwayv1.CoordinatorMessage{Message: &runwayv1.CoordinatorMessage_Welcome{Welcome: c.welcome}}
 		for _, message := range append([]*runwayv1.CoordinatorMessage{first}, c.greeting...) {
 			if err := stream.Send(message); err != nil {
@@ -166,6 +171,8 @@ type connected struct {
 	coordinator *coordinator
 	agent       *Agent
 	conn        grpc.ClientConnInterface
+	// adapt changes the agent before it runs.
+	adapt func(*Agent)
 }
 
 func onSession(t *testing.T, prepare func(*connected), test func(*testing.T, *connected)) {
@@ -212,6 +219,9 @@ func (c *connected) launch(conn grpc.ClientConnInterface) {
 		c.t.Fatal(err)
 	}
 	c.agent, c.worker, c.reporter, c.deps = agent, agent.worker, agent.session.reporter, agent.deps
+	if c.adapt != nil {
+		c.adapt(agent)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Run(ctx) }()
@@ -317,6 +327,90 @@ func TestSession_UnsavedSetIsCarriedOutButNotAcknowledged(t *testing.T) {
 		if len(co.acks) != 0 || !slices.Contains(co.events, "node.disk RW-6008") {
 			t.Errorf("acks %v, events %v: want no acknowledgement and an event", co.acks, co.events)
 		}
+	})
+}
+
+// A disk that hangs makes the node leave: it would look alive and take nothing. The set is carried out, and kept once the disk
+// answers again.
+func TestSession_HungDiskMakesTheNodeLeave(t *testing.T) {
+	disk := make(chan struct{})
+	onSession(t, func(c *connected) {
+		disk = make(chan struct{})
+		c.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true, assignment("a", 20001)))}
+		c.adapt = func(a *Agent) {
+			save := a.session.save
+			a.session.save = func(set *assignments) error { <-disk; return save(set) }
+		}
+	}, func(t *testing.T, c *connected) {
+		co := c.coordinator
+		c.until("carried out", 10*time.Second, func() bool { return c.status("a").GetReady() })
+		time.Sleep(time.Minute)
+		beats := len(co.beats)
+		time.Sleep(time.Minute)
+		if len(co.beats) != beats || co.sessions != 1 || len(co.acks) != 0 {
+			t.Errorf("%d beats in a minute, %d sessions, acks %v: want silence", len(co.beats)-beats, co.sessions, co.acks)
+		}
+		close(disk)
+		c.until("back", 5*time.Second, co.read(func() bool {
+			return slices.Contains(co.acks, 5) && slices.Contains(co.events, "node.disk RW-6008") && co.statuses["a"].GetReady()
+		}))
+	})
+}
+
+func TestSession_HungWorkerMakesTheNodeLeave(t *testing.T) {
+	hangs := new(atomic.Bool)
+	onSession(t, func(c *connected) {
+		c.adapt = func(a *Agent) { a.session.alive = func() bool { return !hangs.Load() } }
+	}, func(t *testing.T, c *connected) {
+		co := c.coordinator
+		c.until("beats", 5*time.Second, co.read(func() bool { return len(co.beats) > 1 }))
+		hangs.Store(true)
+		time.Sleep(5 * time.Second)
+		beats := len(co.beats)
+		time.Sleep(time.Minute)
+		if len(co.beats) != beats {
+			t.Errorf("%d beats in a minute, want none", len(co.beats)-beats)
+		}
+		hangs.Store(false)
+		c.until("beats again", 10*time.Second, co.read(func() bool { return len(co.beats) > beats }))
+	})
+}
+
+// The worker's own sign of life: it is there while rounds are made, and gone when they stop.
+func TestWorker_AliveWhileItMakesRounds(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		for range 100 {
+			time.Sleep(time.Second)
+			if !r.worker.alive() {
+				t.Fatal("an idle worker counts as hanging")
+			}
+		}
+		r.kill()
+		time.Sleep(hangsAfter)
+		if r.worker.alive() {
+			t.Error("a worker that makes no rounds counts as alive")
+		}
+	})
+}
+
+// A coordinator that takes the call and says nothing is left for another.
+func TestSession_NoWelcomeIsNoSession(t *testing.T) {
+	onSession(t, func(c *connected) { c.coordinator.welcome = nil }, func(t *testing.T, c *connected) {
+		co := c.coordinator
+		time.Sleep(welcomeWithin - time.Second)
+		if co.sessions != 1 {
+			t.Errorf("%d sessions, want the first one still waiting", co.sessions)
+		}
+		time.Sleep(time.Minute)
+		co.mu.Lock()
+		tries := co.sessions
+		co.welcome = welcome("i1", 1)
+		co.mu.Unlock()
+		if tries < 4 {
+			t.Errorf("%d sessions in a minute, want a new one each %s", tries, welcomeWithin)
+		}
+		c.until("welcomed", welcomeWithin+lastReconnect, func() bool { return testutil.ToFloat64(c.deps.Metrics.session) == 1 })
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ const (
 	saveEvery = 50 * time.Millisecond
 	// neverSooner is the least time between two rounds that nothing but time asked for.
 	neverSooner = 2 * time.Millisecond
+	// hangsAfter is how long the worker may be silent: several times the time between two looks.
+	hangsAfter = 15 * time.Second
 	// neverLater is when a round happens although nothing is due.
 	neverLater = time.Minute
 )
@@ -55,6 +58,8 @@ type worker struct {
 	unsaved   bool
 	savedAt   time.Time
 	node      nodeWork
+	// pulse is when the last round ended, in nanoseconds: the session tells from it whether the worker hangs.
+	pulse atomic.Int64
 }
 
 func newWorker(config Config, deps Deps, reporter *reporter, desired *assignments, past map[string]history) *worker {
@@ -63,6 +68,7 @@ func newWorker(config Config, deps Deps, reporter *reporter, desired *assignment
 		jitter: halfJitter, past: past, replicas: map[string]*replica{}, busy: map[string]verb{},
 		pulling: map[string]context.CancelFunc{}, probes: map[string]*probing{}, changed: map[string]uint64{},
 	}
+	w.pulse.Store(time.Now().UnixNano())
 	w.assign(desired, time.Now())
 	return w
 }
@@ -87,8 +93,12 @@ func (w *worker) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Reset(max(neverSooner, time.Until(w.round(ctx, time.Now()))))
+		w.pulse.Store(time.Now().UnixNano())
 	}
 }
+
+// alive reports whether the worker works: there is a round at least every lookEvery. It may be called from any goroutine.
+func (w *worker) alive() bool { return time.Since(time.Unix(0, w.pulse.Load())) < hangsAfter }
 
 // round does everything that can be done now and returns when to look again at the latest.
 func (w *worker) round(ctx context.Context, now time.Time) time.Time {

@@ -26,8 +26,10 @@ const (
 type nodeWork struct {
 	// published is the map in force, attempted everything that may be: the map that is being written or failed halfway.
 	published, attempted map[uint16]netip.AddrPort
-	// ingress is the word of the coordinator that is in force.
-	ingress   ingressPlan
+	// ingress is the word of the coordinator that is in force; nil until it was written once in this life of the agent.
+	ingress *ingressPlan
+	// refused is the source addresses that cannot be let in, by ingress.
+	refused   map[string]string
 	ingressAt time.Time
 	checkAt   time.Time
 	busy      map[chore]bool
@@ -151,7 +153,7 @@ func (w *worker) absorbNode(out nodeResult, now time.Time) {
 	case chorePublish:
 		w.node.published, w.node.attempted = out.ports, out.ports
 	case choreIngress:
-		w.node.ingress = out.ingress
+		w.node.ingress = &out.ingress
 	case choreCheck:
 	}
 }

@@ -361,3 +361,28 @@ func TestNew_RefusesAnEmptyConfig(t *testing.T) {
 		t.Error("want an error")
 	}
 }
+
+// The bound of the spool holds although no log can be written; what was lost is said once one can.
+func TestCollector_DropsAlsoWhenNothingCanBeWritten(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.BacklogBytes = 64 << 10 })
+	f.must(f.Follow(name))
+	segment, err := f.segmentPath(name)
+	f.must(err)
+	f.must(os.MkdirAll(segment, 0o700)) // stands for a disk that takes nothing
+	for range 3 {
+		f.writes(strings.Repeat(strings.Repeat("z", 1023)+"\n", 128))
+		f.round()
+	}
+	spool := &f.tail(name).spool
+	size, err := spool.size()
+	f.must(err)
+	if behind := size - spool.offset; behind > 64<<10 {
+		t.Errorf("spool holds %d bytes, want its bound of 64 KiB", behind)
+	}
+	f.must(os.Remove(segment))
+	f.must(f.Finish(name))
+	lines := f.texts(Options{})
+	if want := fmt.Sprintf("%d bytes of output were dropped", f.Counts().DroppedBytes); !strings.Contains(lines[0], want) {
+		t.Errorf("first line %.80q, want %q", lines[0], want)
+	}
+}

@@ -28,6 +28,8 @@ type tail struct {
 	seen   int64
 	grewAt time.Time
 	warned bool
+	// lost is how much was dropped and is not said in the log yet.
+	lost int64
 }
 
 // resume picks up where an earlier life of the agent stopped.
@@ -85,7 +87,7 @@ func (t *tail) collect(now time.Time, budget int64) error {
 	} else if t.spool.offset == size || now.Sub(t.grewAt) < partialAge {
 		return nil // nothing new, or an unfinished line that may still be finished
 	}
-	if err := errors.Join(t.rewind(size), t.drop(size, now)); err != nil {
+	if err := errors.Join(t.rewind(size), t.drop(size), t.noteLost(now)); err != nil {
 		return err
 	}
 	end := min(size, t.spool.offset+budget)
@@ -119,20 +121,34 @@ func (t *tail) copyAll(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(t.rewind(size), t.drop(size, now)); err != nil {
+	if err := errors.Join(t.rewind(size), t.drop(size), t.noteLost(now)); err != nil {
 		return err
 	}
 	return t.copy(size, now, true)
 }
 
-// drop skips the oldest output of a replica that writes faster than it can be kept, and says so in its log.
-func (t *tail) drop(size int64, now time.Time) error {
+// drop skips the oldest output of a replica that writes faster than it can be kept. It comes before everything that writes: the
+// bound of the spool must hold on a full disk, too.
+func (t *tail) drop(size int64) error {
 	behind := size - t.spool.offset
 	if behind <= t.collector.config.BacklogBytes {
 		return nil
 	}
 	lost := behind - t.collector.config.BacklogBytes/2
-	note := fmt.Sprintf("runway: %d bytes of output were dropped: they were written faster than they could be kept\n", lost)
+	if err := t.spool.advance(t.spool.offset + lost); err != nil {
+		return err
+	}
+	t.collector.dropped.Add(uint64(lost))
+	t.lost += lost
+	return nil
+}
+
+// noteLost says in the log what was dropped, as soon as a log can be written.
+func (t *tail) noteLost(now time.Time) error {
+	if t.lost == 0 {
+		return nil
+	}
+	note := fmt.Sprintf("runway: %d bytes of output were dropped: they were written faster than they could be kept\n", t.lost)
 	var line bytes.Buffer
 	if err := encode(&line, []byte(note), now, false); err != nil {
 		return err
@@ -140,8 +156,8 @@ func (t *tail) drop(size int64, now time.Time) error {
 	if err := t.out.write(line.Bytes()); err != nil {
 		return err
 	}
-	t.collector.dropped.Add(uint64(lost))
-	return t.spool.advance(t.spool.offset + lost)
+	t.lost = 0
+	return nil
 }
 
 // copy keeps the lines between the offset and end. An unfinished last line is left for later, unless flush is set.

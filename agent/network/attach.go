@@ -120,7 +120,7 @@ func (n *Network) clear(ctx context.Context, replicaID string) (netip.Addr, erro
 	return address, removeNamespace(path)
 }
 
-// Detach removes a replica's namespace, gives its address back and forgets its connections. It is idempotent. Unpublish the
+// Detach forgets a replica's connections, removes its namespace and gives its address back, in this order. It is idempotent. Unpublish the
 // replica before. Error: ErrInvalid.
 func (n *Network) Detach(ctx context.Context, replicaID string) error {
 	if err := validateReplica(replicaID); err != nil {
@@ -129,14 +129,25 @@ func (n *Network) Detach(ctx context.Context, replicaID string) error {
 	n.replicas.Lock(replicaID)
 	defer n.replicas.Unlock(replicaID) //nolint:errcheck // fails only for a name that is not locked
 	n.ports.remove(replicaID)
-	address, err := n.clear(ctx, replicaID)
-	if err == nil && address.IsValid() {
-		err = cutReplica(address)
-	}
-	if err != nil {
+	if err := n.leave(ctx, replicaID); err != nil {
 		return fmt.Errorf("detach replica %q: %w", replicaID, err)
 	}
 	return nil
+}
+
+// leave forgets the connections of an address before the address is given back: by then somebody else may have it.
+func (n *Network) leave(ctx context.Context, replicaID string) error {
+	reserved, err := reservations(n.cfg.addressDir())
+	if err != nil {
+		return err
+	}
+	if address := reserved[replicaID]; address.IsValid() {
+		if err := cutReplica(address); err != nil {
+			return err
+		}
+	}
+	_, err = n.clear(ctx, replicaID)
+	return err
 }
 
 // List returns every replica that has a namespace or a reserved address on this node, ordered by ID. It reads the disk and the

@@ -27,33 +27,22 @@ func cut(what string, match flowFilter) error {
 	return nil
 }
 
-func cutPublished(gone map[uint16]netip.AddrPort) error {
-	if len(gone) == 0 {
-		return nil
-	}
+func cutPublished(gone owed[uint16, netip.AddrPort]) error {
 	return cut("unpublished node ports", func(f *netlink.ConntrackFlow) bool {
-		to, ok := gone[f.Forward.DstPort]
-		return ok && replySource(f) == to
+		return gone.has(f.Forward.DstPort, replySource(f))
 	})
 }
 
-func cutRedirects(gateway netip.Addr, gone map[gatewayPort]netip.AddrPort) error {
-	if len(gone) == 0 {
-		return nil
-	}
+func cutRedirects(gateway netip.Addr, gone owed[gatewayPort, netip.AddrPort]) error {
 	return cut("gateway ports", func(f *netlink.ConntrackFlow) bool {
-		to, ok := gone[gatewayPort{f.Forward.Protocol, f.Forward.DstPort}]
-		return ok && addrOf(f.Forward.DstIP) == gateway && replySource(f) == to
+		port := gatewayPort{f.Forward.Protocol, f.Forward.DstPort}
+		return addrOf(f.Forward.DstIP) == gateway && gone.has(port, replySource(f))
 	})
 }
 
-func cutIngresses(gone map[netip.Addr]struct{}, subnet netip.Prefix) error {
-	if len(gone) == 0 {
-		return nil
-	}
+func cutIngresses(gone owed[netip.Addr, struct{}], subnet netip.Prefix) error {
 	return cut("withdrawn ingresses", func(f *netlink.ConntrackFlow) bool {
-		_, ok := gone[addrOf(f.Forward.SrcIP)]
-		return ok && subnet.Contains(addrOf(f.Reverse.SrcIP))
+		return gone.has(addrOf(f.Forward.SrcIP), struct{}{}) && subnet.Contains(addrOf(f.Reverse.SrcIP))
 	})
 }
 

@@ -41,6 +41,7 @@ type Network struct {
 
 	mu       sync.Mutex // guards the kernel's rules, bridge and routes, and the fields below
 	want     dynamic    // what the maps and sets of the table must hold
+	debts    debts      // connections that are still to be cut
 	listing  string     // what nft lists for the static part of the table as loaded by us
 	guarded  atomic.Bool
 	tornDown bool
@@ -56,7 +57,7 @@ func New(cfg Config, log *slog.Logger) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Network{cfg: cfg, log: log.With("component", "network", "bridge", cfg.Bridge), cni: plugins, replicas: locker.New()}, nil
+	return &Network{cfg: cfg, log: log.With("component", "network", "bridge", cfg.Bridge), cni: plugins, replicas: locker.New(), debts: newDebts()}, nil
 }
 
 // Start makes rules, bridge and routes, in this order, so that nothing is ever attached to an open bridge. Published ports,

@@ -71,7 +71,7 @@ func (n *Network) Publish(_ context.Context, ports map[uint16]netip.AddrPort) er
 	if err := n.write(next); err != nil {
 		return fmt.Errorf("publish %d node ports: %w", len(ports), err)
 	}
-	return cutPublished(removed(old, ports))
+	return n.debts.published.settle(old, ports, cutPublished)
 }
 
 // Published returns the node ports as the kernel has them now.
@@ -99,7 +99,7 @@ func (n *Network) AllowIngress(_ context.Context, addrs []netip.Addr) error {
 	if err := n.write(want); err != nil {
 		return fmt.Errorf("allow %d ingresses: %w", len(addrs), err)
 	}
-	return cutIngresses(removed(old, next), n.cfg.Subnet)
+	return n.debts.ingress.settle(old, next, func(gone owed[netip.Addr, struct{}]) error { return cutIngresses(gone, n.cfg.Subnet) })
 }
 
 // Redirect leads the gateway's ports to the listeners in to and cuts the connections that led to others, DNS included: the
@@ -126,7 +126,7 @@ func (n *Network) Redirect(_ context.Context, to Internal) error {
 	if _, err := n.repairSysctls(); err != nil { // a loopback target needs route_localnet
 		return err
 	}
-	return cutRedirects(n.cfg.Gateway(), removed(old, next))
+	return n.debts.internal.settle(old, next, func(gone owed[gatewayPort, netip.AddrPort]) error { return cutRedirects(n.cfg.Gateway(), gone) })
 }
 
 // Taken reports whether a process of the machine listens on a node port, so that publishing it would hide that process.

@@ -13,12 +13,8 @@ import (
 	"strings"
 )
 
-const (
-	// stateListen is TCP_LISTEN as /proc/net/tcp prints it.
-	stateListen = "0A"
-	// maxSockets bounds the evidence; a process that listens on more is no ordinary service.
-	maxSockets = 64
-)
+// stateListen is TCP_LISTEN as /proc/net/tcp prints it.
+const stateListen = "0A"
 
 // Listening returns the TCP addresses that are listened on in the network namespace of process pid, sorted. procRoot is
 // /proc but for tests.
@@ -54,7 +50,7 @@ func listeningIn(path string) ([]netip.AddrPort, error) {
 	defer file.Close()
 	var found []netip.AddrPort
 	lines := bufio.NewScanner(file)
-	for lines.Scan() && len(found) < maxSockets {
+	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 4 || fields[3] != stateListen {
 			continue

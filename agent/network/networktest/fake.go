@@ -151,6 +151,11 @@ func (f *Fake) AllowIngress(ctx context.Context, addrs []netip.Addr) error {
 	if err := f.refuse(ctx); err != nil {
 		return err
 	}
+	for _, addr := range addrs {
+		if !addr.Unmap().Is4() {
+			return fmt.Errorf("allow ingress %q: %w", addr, network.ErrInvalid)
+		}
+	}
 	f.ingresses = slices.Clone(addrs)
 	return nil
 }
@@ -161,6 +166,11 @@ func (f *Fake) Redirect(ctx context.Context, to network.Internal) error {
 	defer f.mu.Unlock()
 	if err := f.refuse(ctx); err != nil {
 		return err
+	}
+	for _, target := range []netip.AddrPort{to.DNS, to.HTTP, to.HTTPS} {
+		if target != (netip.AddrPort{}) && !target.Addr().Is4() {
+			return fmt.Errorf("redirect to %s: %w", target, network.ErrInvalid)
+		}
 	}
 	f.internal = to
 	return nil

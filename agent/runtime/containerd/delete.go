@@ -47,9 +47,12 @@ func (r *Runtime) remove(ctx context.Context, id runtime.ContainerID) error {
 
 // removeTask ends the processes, the shim and the cgroup, with containerd's help or without.
 func (r *Runtime) removeTask(ctx context.Context, id runtime.ContainerID) error {
+	if err := r.killSilentShim(ctx, id); err != nil {
+		return err
+	}
 	err := r.deleteTask(ctx, id)
-	if isTimeout(err) && ctx.Err() == nil {
-		if err := r.killShim(id); err != nil {
+	if err != nil && !errdefs.IsNotFound(err) && ctx.Err() == nil { // it may have fallen silent meanwhile
+		if err := r.killSilentShim(ctx, id); err != nil {
 			return err
 		}
 		err = r.deleteTask(ctx, id)
@@ -63,8 +66,18 @@ func (r *Runtime) removeTask(ctx context.Context, id runtime.ContainerID) error 
 	return nil
 }
 
-// deleteTask ends the task as containerd does it, within a part of the time of Delete: a shim that hangs must leave enough of
-// it to kill the shim and to clean up behind it.
+// killSilentShim ends a shim that does not answer: nothing can be removed through it. It is asked, for containerd reports a shim
+// that was too slow as any error whatever.
+func (r *Runtime) killSilentShim(ctx context.Context, id runtime.ContainerID) error {
+	seen, err := r.askTask(ctx, string(id))
+	if err != nil || !seen.silent {
+		return err
+	}
+	return r.killShim(id)
+}
+
+// deleteTask ends the task as containerd does it, within a part of the time of Delete: a shim that falls silent must leave enough
+// of it to kill the shim and to clean up behind it.
 func (r *Runtime) deleteTask(ctx context.Context, id runtime.ContainerID) error {
 	ctx, cancel := context.WithTimeout(ctx, taskTimeout)
 	defer cancel()

@@ -311,6 +311,12 @@ func TestRuntime_EndsCallsWhenContainerdHangs(t *testing.T) {
 	n.run(t, spec)
 	must(t, n.daemon.Process.Signal(syscall.SIGSTOP))
 	defer func() { must(t, n.daemon.Process.Signal(syscall.SIGCONT)) }()
+	stopped := time.Now().Add(startPatience)
+	for !strings.HasPrefix(statusField(t, n.daemon.Process.Pid, "State"), "T") { // a busy machine takes its time
+		if time.Now().After(stopped) {
+			t.Fatalf("containerd does not stop within %v", startPatience)
+		}
+	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
