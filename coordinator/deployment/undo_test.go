@@ -30,6 +30,29 @@ func TestUndo_Step(t *testing.T) {
 	}
 }
 
+// A base that serves as it did lets every new replica go, whole or not; until then none
+// that is needed goes.
+func TestUndo_AsksNoMoreThanThereWas(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set := func(name string) Set {
+			existing := rapid.IntRange(0, 30).Draw(t, name)
+			return Set{existing, rapid.IntRange(0, existing).Draw(t, name+" serving")}
+		}
+		r := Region{Wanted: rapid.IntRange(1, 30).Draw(t, "wanted"), Before: rapid.IntRange(1, 30).Draw(t, "before"), New: set("new"), Old: set("old")}
+		relief := rapid.IntRange(0, r.Before).Draw(t, "relief")
+		step := undoStep(r, relief)
+		enough := step.New*relief+r.Old.Serving*r.Wanted >= relief*r.Wanted
+		switch {
+		case step.Old != r.Before:
+			t.Errorf("the base is brought to %d, want %d", step.Old, r.Before)
+		case r.Old.Serving >= relief && step.New > 0:
+			t.Errorf("%d new ones stay although %d of %d serve", step.New, r.Old.Serving, relief)
+		case step.New < r.New.Serving && !enough:
+			t.Errorf("%d of %d new ones stay while %d of %d serve", step.New, r.New.Serving, r.Old.Serving, relief)
+		}
+	})
+}
+
 func TestUndo_NeverServesTooLittleAndArrives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(1, 30).Draw(t, "before")

@@ -107,7 +107,7 @@ func TestDeployment_UndoOfAWorkloadThatCrashes(t *testing.T) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != succeeded {
-			t.Skipf("it crashed before it was seen to serve: %v", d.GetStatus())
+			t.Fatalf("it crashed before it was seen to serve: %v", d.GetStatus())
 		}
 		w.Deploy("fix", Spec(64*mebibyte), 2)
 		if d := w.Await("fix", time.Minute); phaseOf(d) != rolledBack {
@@ -136,6 +136,23 @@ func TestDeployment_UndoneOnlyWhenTheBaseServesAlone(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// Where nothing ever served there is nothing to go back to: what superseded deployments
+// made goes with the rest.
+func TestDeployment_SupersededFirstOneLeavesNothing(t *testing.T) {
+	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: failing("d2", true)}, func(w *World, ctx context.Context) {
+		w.Deploy("d1", Spec(64*mebibyte), 4)
+		time.Sleep(1200 * time.Millisecond) // virtual: its replicas are about to serve
+		w.Deploy("d2", Spec(32*mebibyte), 4)
+		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED || d.GetStatus().GetUndone() {
+			t.Errorf("got %v, want failed", d.GetStatus())
+		}
+		if got := serving(w.View()); got != 0 {
+			t.Errorf("%d replicas serve after the end", got)
+		}
+		awaitConverged(t, w, ctx)
 	})
 }
 
