@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -93,4 +95,48 @@ func checkReplica(v *state.View, replica *runwayv1.Replica) error {
 		return fmt.Errorf("replica %q is on no node", replica.GetId())
 	}
 	return nil
+}
+
+// CheckChange returns what must never happen between two states, joined, or nil: a
+// replica that gets another owner or goes back, an end that is taken back, a node
+// whose epoch falls.
+func CheckChange(before, after *state.View) error {
+	var broken []error
+	for _, old := range before.Replicas() {
+		if replica := after.Replica(old.GetId()); replica != nil && replica != old {
+			broken = append(broken, checkOwner(old, replica))
+		}
+	}
+	for _, workload := range before.Workloads() {
+		for _, old := range before.DeploymentsOf(state.IDOf(workload.GetKey())) {
+			broken = append(broken, checkEnd(old, after.Deployment(old.GetId())))
+		}
+	}
+	for _, old := range before.Nodes() {
+		if node := after.Node(old.GetId()); node != nil && node.GetStatus().GetEpoch() < old.GetStatus().GetEpoch() {
+			broken = append(broken, fmt.Errorf("node %q goes from epoch %d to %d", old.GetId(), old.GetStatus().GetEpoch(), node.GetStatus().GetEpoch()))
+		}
+	}
+	return errors.Join(broken...)
+}
+
+func checkOwner(old, replica *runwayv1.Replica) error {
+	was, is := old.GetPlan(), replica.GetPlan()
+	same := was.GetNode() == is.GetNode() && was.GetNodeEpoch() == is.GetNodeEpoch() && was.GetNodePort() == is.GetNodePort() &&
+		old.GetDeployment() == replica.GetDeployment() && old.GetRevision() == replica.GetRevision() &&
+		proto.Equal(old.GetWorkload(), replica.GetWorkload())
+	switch {
+	case !same:
+		return fmt.Errorf("replica %q was %v of %q and is %v of %q", old.GetId(), was, old.GetDeployment(), is, replica.GetDeployment())
+	case is.GetGoal() < was.GetGoal():
+		return fmt.Errorf("replica %q goes back from %v to %v", old.GetId(), was.GetGoal(), is.GetGoal())
+	}
+	return nil
+}
+
+func checkEnd(old, deployment *runwayv1.Deployment) error {
+	if deployment == nil || deployment == old || !state.Ended(old.GetStatus().GetPhase()) || proto.Equal(old.GetStatus(), deployment.GetStatus()) {
+		return nil
+	}
+	return fmt.Errorf("deployment %q had ended as %v and is %v", old.GetId(), old.GetStatus(), deployment.GetStatus())
 }

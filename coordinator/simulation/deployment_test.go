@@ -1,10 +1,8 @@
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,24 +16,21 @@ import (
 
 const mebibyte = 1 << 20
 
-// inWorld runs a scenario in virtual time, ends every goroutine of it, and returns
-// what the checker found.
-func inWorld(t *testing.T, config Config, scenario func(*World, context.Context)) (broken []string) {
+// inWorld runs a scenario in virtual time, ends everybody in it, and returns what the
+// checker found.
+func inWorld(t *testing.T, config Config, scenario func(*World)) (broken []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := New(t, config)
-		ctx, cancel := context.WithCancel(t.Context())
-		w.Run(ctx)
-		scenario(w, ctx)
-		cancel()
-		w.Wait()
+		defer w.Close()
+		scenario(w)
 		broken = w.Broken.All()
 	})
 	return broken
 }
 
 // sound is inWorld where nothing may be found.
-func sound(t *testing.T, config Config, scenario func(*World, context.Context)) {
+func sound(t *testing.T, config Config, scenario func(*World)) {
 	t.Helper()
 	for _, broken := range inWorld(t, config, scenario) {
 		t.Error(broken)
@@ -43,19 +38,23 @@ func sound(t *testing.T, config Config, scenario func(*World, context.Context)) 
 }
 
 // watched runs what may never take the service below floor.
-func watched(w *World, ctx context.Context, floor int, during func()) {
-	ctx, stop := context.WithCancel(ctx)
-	var wait sync.WaitGroup
-	wait.Go(func() { w.Watch(ctx, floor) })
+func watched(w *World, floor int, during func()) {
+	w.Floor(floor)
 	during()
-	stop()
-	wait.Wait()
+	w.Floor(0)
+}
+
+func awaitConverged(t *testing.T, w *World) {
+	t.Helper()
+	if missing := w.Converge(); missing != "" {
+		t.Error(missing)
+	}
 }
 
 func phaseOf(d *runwayv1.Deployment) runwayv1.DeploymentPhase { return d.GetStatus().GetPhase() }
 
 func TestDeployment_FirstOneSucceedsWhenEveryIngressConfirmed(t *testing.T) {
-	sound(t, Config{Seed: 1, Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 1, Nodes: 2, Ingresses: 2}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 3)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
@@ -73,11 +72,11 @@ func TestDeployment_NeverServesFewerThanTheOldRevisionNeeds(t *testing.T) {
 	}
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Behave: slow}, func(w *World, ctx context.Context) {
+			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Behave: slow}, func(w *World) {
 				count := uint32(1 + seed%6)
 				w.Deploy("d0", Spec(64*mebibyte), count)
 				w.Await("d0", 10*time.Minute)
-				watched(w, ctx, int(count), func() {
+				watched(w, int(count), func() {
 					for i := range 3 {
 						id := fmt.Sprintf("d%d", i+1)
 						w.Deploy(id, Spec(64*mebibyte), count)
@@ -102,10 +101,10 @@ func TestDeployment_FailureIsUndoneAndTheOldRevisionServesThroughout(t *testing.
 				}
 				return b
 			}
-			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Behave: bad}, func(w *World, ctx context.Context) {
+			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Behave: bad}, func(w *World) {
 				w.Deploy("good", Spec(64*mebibyte), 4)
 				w.Await("good", time.Minute)
-				watched(w, ctx, 4, func() {
+				watched(w, 4, func() {
 					w.Deploy("bad", Spec(32*mebibyte), 4)
 					d := w.Await("bad", 10*time.Minute)
 					if phaseOf(d) == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
@@ -127,7 +126,7 @@ func TestDeployment_FirstFailureHasNothingToGoBackTo(t *testing.T) {
 	bad := func(*runwayv1.Replica, *rand.Rand) Behaviour {
 		return Behaviour{Start: time.Second, Cause: &runwayv1.Cause{Code: string(code.PortNeverBound)}}
 	}
-	sound(t, Config{Seed: 1, Nodes: 1, Ingresses: 1, Behave: bad}, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 1, Nodes: 1, Ingresses: 1, Behave: bad}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED {
@@ -137,7 +136,7 @@ func TestDeployment_FirstFailureHasNothingToGoBackTo(t *testing.T) {
 }
 
 func TestDeployment_UnplaceableFailsFastWithTheReason(t *testing.T) {
-	sound(t, Config{Seed: 1, Nodes: 2, Ingresses: 1}, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 1, Nodes: 2, Ingresses: 1}, func(w *World) {
 		w.Deploy("d1", Spec(7<<30), 3) // two nodes of 8 GiB
 		d := w.Await("d1", 30*time.Second)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED {
@@ -150,11 +149,11 @@ func TestDeployment_UnplaceableFailsFastWithTheReason(t *testing.T) {
 }
 
 func TestDeployment_CancelBringsTheOldRevisionBack(t *testing.T) {
-	sound(t, Config{Seed: 3, Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 3, Nodes: 2, Ingresses: 2}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 4)
 		w.Await("d1", time.Minute)
 		w.Deploy("d2", Spec(32*mebibyte), 4)
-		time.Sleep(1500 * time.Millisecond) // virtual: the first new replica serves
+		w.Sleep(1500 * time.Millisecond) // virtual: the first new replica serves
 		w.Cancel("d2")
 		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_CANCELLED {
 			t.Errorf("got %v, want cancelled", d.GetStatus())
@@ -171,11 +170,11 @@ func TestDeployment_CancelBringsTheOldRevisionBack(t *testing.T) {
 }
 
 func TestDeployment_NewerOneSupersedesAndTakesOver(t *testing.T) {
-	sound(t, Config{Seed: 4, Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 4, Nodes: 2, Ingresses: 2}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 3)
 		w.Await("d1", time.Minute)
 		w.Deploy("d2", Spec(32*mebibyte), 3)
-		time.Sleep(1500 * time.Millisecond) // virtual
+		w.Sleep(1500 * time.Millisecond) // virtual
 		w.Deploy("d3", Spec(16*mebibyte), 3)
 		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUPERSEDED {
 			t.Errorf("d2: got %v, want superseded", d.GetStatus())
@@ -183,7 +182,7 @@ func TestDeployment_NewerOneSupersedesAndTakesOver(t *testing.T) {
 		if d := w.Await("d3", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
 			t.Errorf("d3: got %v, want succeeded", d.GetStatus())
 		}
-		time.Sleep(2 * time.Minute) // virtual: drained, stopped and purged
+		w.Sleep(2 * time.Minute) // virtual: drained, stopped and purged
 		if got := len(w.View().Replicas()); got != 3 {
 			t.Errorf("%d replicas are left, want 3", got)
 		}
@@ -191,12 +190,12 @@ func TestDeployment_NewerOneSupersedesAndTakesOver(t *testing.T) {
 }
 
 func TestScale_UpAndDown(t *testing.T) {
-	sound(t, Config{Seed: 5, Nodes: 3, Ingresses: 2}, func(w *World, _ context.Context) {
+	sound(t, Config{Seed: 5, Nodes: 3, Ingresses: 2}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		w.Await("d1", time.Minute)
 		for _, count := range []uint32{9, 1, 4} {
 			w.Scale(count)
-			time.Sleep(2 * time.Minute) // virtual
+			w.Sleep(2 * time.Minute) // virtual
 			if got := serving(w.View()); got != int(count) {
 				t.Errorf("scaled to %d: %d serve", count, got)
 			}
@@ -210,10 +209,10 @@ func TestScale_UpAndDown(t *testing.T) {
 // A live ingress that confirms nothing holds a deployment up for seconds, not for
 // ever, and the port that it may still use is not given away.
 func TestIngress_SilentOneIsLostAndItsPortsStayInQuarantine(t *testing.T) {
-	sound(t, Config{Nodes: 2, Ingresses: 2}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 2}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		w.Await("d1", time.Minute)
-		mute := w.checker.ingress("i0")
+		mute := w.ingress("i0")
 		mute.Mute(true)
 		w.Deploy("d2", Spec(64*mebibyte), 2)
 		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
@@ -222,12 +221,12 @@ func TestIngress_SilentOneIsLostAndItsPortsStayInQuarantine(t *testing.T) {
 		if phase := w.View().Ingress("i0").GetStatus().GetPhase(); phase != runwayv1.IngressPhase_INGRESS_PHASE_LOST {
 			t.Errorf("the silent ingress is %v, want lost", phase)
 		}
-		time.Sleep(12 * time.Minute) // virtual: longer than every deadline
+		w.Sleep(12 * time.Minute) // virtual: longer than every deadline
 		if got := len(w.View().Replicas()); got != 4 {
 			t.Errorf("%d rows are kept, want 2 that serve and 2 in quarantine", got)
 		}
 		mute.Mute(false)
-		awaitConverged(t, w, ctx)
+		awaitConverged(t, w)
 		if phase := w.View().Ingress("i0").GetStatus().GetPhase(); phase != runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
 			t.Errorf("after it confirmed, the ingress is %v, want live", phase)
 		}
@@ -238,18 +237,18 @@ func TestIngress_SilentOneIsLostAndItsPortsStayInQuarantine(t *testing.T) {
 }
 
 func TestIngress_RemovalEndsTheQuarantine(t *testing.T) {
-	sound(t, Config{Nodes: 2, Ingresses: 2}, func(w *World, _ context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 2}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		w.Await("d1", time.Minute)
-		w.checker.ingress("i0").Stop(true)
+		w.ingress("i0").Stop(true)
 		w.Deploy("d2", Spec(64*mebibyte), 2)
 		w.Await("d2", time.Minute)
-		time.Sleep(12 * time.Minute) // virtual: longer than every deadline
+		w.Sleep(12 * time.Minute) // virtual: longer than every deadline
 		if got := len(w.View().Replicas()); got != 4 {
 			t.Fatalf("%d rows are kept, want 4", got)
 		}
 		w.must(&runwayv1.RemoveIngress{Ingress: "i0"})
-		time.Sleep(time.Minute) // virtual
+		w.Sleep(time.Minute) // virtual
 		if got := len(w.View().Replicas()); got != 2 {
 			t.Errorf("%d rows are left after its removal, want 2", got)
 		}
@@ -257,24 +256,24 @@ func TestIngress_RemovalEndsTheQuarantine(t *testing.T) {
 }
 
 func TestNode_LossIsMadeUpForAndAFlappingOneIsNotUsedAgainAtOnce(t *testing.T) {
-	sound(t, Config{Nodes: 4, Ingresses: 1}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 4, Ingresses: 1}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 4)
 		w.Await("d1", time.Minute)
 		lost := w.View().Replicas()[0].GetPlan().GetNode()
-		w.nodes[lost].Cut(true)
-		time.Sleep(16 * time.Second) // virtual: down after 12 s, then a start and a confirmation
+		w.node(lost).Cut(true)
+		w.Sleep(16 * time.Second) // virtual: down after 12 s, then a start and a confirmation
 		if got := serving(w.View()); got != 4 {
 			t.Errorf("%d replicas serve 16 s after the loss of a node, want 4", got)
 		}
 		moved := len(w.View().ReplicasOn(lost))
 		for range 20 { // comes and goes for ten minutes
-			w.nodes[lost].Cut(false)
-			time.Sleep(15 * time.Second) // virtual
-			w.nodes[lost].Cut(true)
-			time.Sleep(15 * time.Second) // virtual
+			w.node(lost).Cut(false)
+			w.Sleep(15 * time.Second) // virtual
+			w.node(lost).Cut(true)
+			w.Sleep(15 * time.Second) // virtual
 		}
-		w.nodes[lost].Cut(false)
-		awaitConverged(t, w, ctx)
+		w.node(lost).Cut(false)
+		awaitConverged(t, w)
 		made := 0
 		for _, e := range w.View().Events(10_000) {
 			if e.GetKind() == "replica.placed" {
@@ -296,7 +295,7 @@ func TestDeployment_RefusedPortIsTheMachinesFaultAndIsNotTriedAgain(t *testing.T
 		}
 		return b
 	}
-	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: taken}, func(w *World, _ context.Context) {
+	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: taken}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 1)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED {
@@ -320,7 +319,7 @@ func TestDeployment_BoundsOfTheOldRevisionHoldUntilTheNewOneServes(t *testing.T)
 		}
 		return b
 	}
-	sound(t, Config{Nodes: 3, Ingresses: 1, Behave: behave}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 3, Ingresses: 1, Behave: behave}, func(w *World) {
 		wide, narrow := Spec(64*mebibyte), Spec(128*mebibyte)
 		wide.Scale = &runwayv1.ScalePolicy{Min: 8, Max: 10}
 		narrow.Scale = &runwayv1.ScalePolicy{Min: 2, Max: 3}
@@ -330,7 +329,7 @@ func TestDeployment_BoundsOfTheOldRevisionHoldUntilTheNewOneServes(t *testing.T)
 			return w.Await(id, 10*time.Minute)
 		}
 		deploy("d1", wide, 8)
-		watched(w, ctx, 8, func() {
+		watched(w, 8, func() {
 			if d := deploy("bad", narrow, 2); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK {
 				t.Errorf("got %v, want rolled back", d.GetStatus())
 			}
@@ -345,7 +344,7 @@ func TestDeployment_BoundsOfTheOldRevisionHoldUntilTheNewOneServes(t *testing.T)
 }
 
 func TestDeployment_WithoutAnIngressSaysSo(t *testing.T) {
-	sound(t, Config{Nodes: 1}, func(w *World, _ context.Context) {
+	sound(t, Config{Nodes: 1}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 1)
 		d := w.Await("d1", 12*time.Minute)
 		want := "no progress for 10m0s: 0 of 1 replicas serve; no ingress is live, so that no route can be confirmed"
@@ -366,15 +365,15 @@ func TestDeployment_SupersededReplicasDoNotStayWhenItsSuccessorFails(t *testing.
 		}
 		return b
 	}
-	sound(t, Config{Nodes: 2, Ingresses: 2, Behave: behave}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 2, Behave: behave}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 4)
 		w.Await("d1", time.Minute)
-		watched(w, ctx, 4, func() {
+		watched(w, 4, func() {
 			w.Deploy("d2", Spec(32*mebibyte), 4)
-			time.Sleep(4 * time.Second) // virtual: some of its replicas serve
+			w.Sleep(4 * time.Second) // virtual: some of its replicas serve
 			w.Deploy("d3", Spec(16*mebibyte), 4)
 			w.Await("d3", 5*time.Minute)
-			awaitConverged(t, w, ctx)
+			awaitConverged(t, w)
 		})
 	})
 }
@@ -393,16 +392,16 @@ func TestDeployment_NarrowerRevisionDrainsNothingBeforeItServes(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			config := Config{Nodes: 3, Ingresses: 2, Behave: failing("d2", row.fails)}
-			sound(t, config, func(w *World, ctx context.Context) {
+			sound(t, config, func(w *World) {
 				w.Deploy("d1", bounds(1, 100), 1)
 				w.Await("d1", time.Minute)
 				w.Scale(8)
-				awaitConverged(t, w, ctx)
+				awaitConverged(t, w)
 				floor := 3
 				if row.fails {
 					floor = 8
 				}
-				watched(w, ctx, floor, func() {
+				watched(w, floor, func() {
 					w.Deploy("d2", bounds(1, 3), 1)
 					if d := w.Await("d2", 5*time.Minute); phaseOf(d) != row.want {
 						t.Errorf("got %v, want %v", d.GetStatus(), row.want)
@@ -422,7 +421,7 @@ func TestDeployment_NarrowerRevisionDrainsNothingBeforeItServes(t *testing.T) {
 // An undo brings back what was, not what the failed revision would have asked for,
 // which may not fit.
 func TestDeployment_UndoDoesNotRaiseTheOldRevision(t *testing.T) {
-	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: failing("d2", true)}, func(w *World, _ context.Context) {
+	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: failing("d2", true)}, func(w *World) {
 		deploy := func(id string, spec *runwayv1.RevisionSpec) *runwayv1.Deployment {
 			w.must(&runwayv1.Deploy{Deployment: id, Workload: Key, Spec: spec, CreatedBy: "test",
 				Wanted: []*runwayv1.Wanted{{Workload: Key, Region: "local", Count: spec.GetScale().GetMin(), Writer: state.WriterManifest}}})

@@ -3,6 +3,8 @@ package simulation
 import (
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/fleet"
+	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -22,18 +24,34 @@ const (
 	ReusePort
 	// ForgetUndo ends a failed deployment without bringing the old revision back.
 	ForgetUndo
+	// DrainTooMany tells everything of a workload to go, together with the first.
+	DrainTooMany
+	// SucceedEarly calls a deployment successful at its first step.
+	SucceedEarly
+	// FailSilently ends a failed deployment without a cause.
+	FailSilently
+	// NeverEnd lets the deployment controller fall asleep.
+	NeverEnd
+	// TwoContents publishes two sets with one generation.
+	TwoContents
+	// OldRoutes sends an ingress a set that is older than what it has.
+	OldRoutes
+	// TwoOwners lets two nodes run the same replica.
+	TwoOwners
 )
 
 // plant changes a command of the controllers as a defect in them would.
-func (f Failpoint) plant(payload proto.Message) proto.Message {
+func (f Failpoint) plant(view *state.View, payload proto.Message) proto.Message {
 	switch p := payload.(type) {
 	case *runwayv1.ConfirmRoutes:
 		return f.confirm(proto.CloneOf(p))
 	case *runwayv1.SetDeploymentStatus:
-		if f == ForgetUndo && p.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING {
-			p = proto.CloneOf(p)
-			p.Status.Phase = runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK
-			return p
+		p = proto.CloneOf(p)
+		f.status(p.GetStatus())
+		return p
+	case *runwayv1.SetReplicaGoals:
+		if f == DrainTooMany {
+			return drainAll(view, proto.CloneOf(p))
 		}
 	}
 	return payload
@@ -47,4 +65,41 @@ func (f Failpoint) confirm(c *runwayv1.ConfirmRoutes) proto.Message {
 		c.Drained = append(c.Drained, c.GetNotServing()...)
 	}
 	return c
+}
+
+func (f Failpoint) status(s *runwayv1.DeploymentStatus) {
+	switch phase := s.GetPhase(); {
+	case f == ForgetUndo && phase == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING:
+		s.Phase = runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK
+	case f == SucceedEarly && phase == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING:
+		s.Phase = runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED
+	case f == FailSilently && state.Ended(phase):
+		s.Cause = nil
+	}
+}
+
+func drainAll(view *state.View, goals *runwayv1.SetReplicaGoals) proto.Message {
+	first := goals.GetGoals()[0]
+	if first.GetGoal() != runwayv1.Goal_GOAL_DRAIN {
+		return goals
+	}
+	for _, r := range view.ReplicasOf(state.IDOf(view.Replica(first.GetReplica()).GetWorkload())) {
+		if fleet.Serves(view, r) && r.GetId() != first.GetReplica() {
+			goals.Goals = append(goals.Goals, &runwayv1.ReplicaGoal{Replica: r.GetId(), Goal: runwayv1.Goal_GOAL_DRAIN, Reason: "planted"})
+		}
+	}
+	return goals
+}
+
+// tamper changes a set on its way to an ingress.
+func (f Failpoint) tamper(i *ingress, set *runwayv1.RouteSet) *runwayv1.RouteSet {
+	switch {
+	case f == TwoContents && i.id == "i1":
+		set = proto.CloneOf(set)
+		set.Domain = "planted.test"
+	case f == OldRoutes && i.set != nil && i.rand.IntN(4) == 0:
+		set = proto.CloneOf(set)
+		set.Generation = i.set.GetGeneration() - 1
+	}
+	return set
 }

@@ -1,167 +1,156 @@
 package simulation
 
 import (
-	"context"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/runway-platform/runway/coordinator/state"
-	"github.com/runway-platform/runway/proto/code"
+	"google.golang.org/protobuf/proto"
+
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // Faults come every faultLow to faultHigh and last up to faultLong, which is longer
-// than every deadline of the controllers but those of a deployment.
+// than every deadline of the controllers but those of a deployment. One in stepOdds
+// of the steps of a deployment meets one at once.
 const (
 	faultLow  = 100 * time.Millisecond
-	faultHigh = 8 * time.Second
+	faultHigh = 6 * time.Second
 	faultLong = 40 * time.Second
+	stepOdds  = 25
 )
 
-// faults is what can happen, each as likely as the others. Deployments are what the
-// rest is to disturb.
+// faults is what can happen to machines, each as likely as the others.
 var faults = []struct {
 	name   string
 	strike func(*storm)
 }{
-	{"node cut off", func(s *storm) { n := s.node(); n.Cut(true); s.later(func() { n.Cut(false) }) }},
-	{"node without power", func(s *storm) { n := s.node(); n.Power(false); s.later(func() { n.Power(true) }) }},
+	{"node cut off", func(s *storm) { n := s.node(); n.Cut(true); s.mend(func() { n.Cut(false) }) }},
+	{"node without power", func(s *storm) { n := s.node(); n.Power(false); s.mend(func() { n.Power(true) }) }},
+	{"node reboots", func(s *storm) { n := s.node(); n.Power(false); n.Power(true) }},
+	{"agent restarts", func(s *storm) { n := s.node(); n.Kill(true); s.mend(func() { n.Kill(false) }) }},
+	{"node loses its disk", func(s *storm) { s.node().Wipe() }},
 	{"replica crashes", func(s *storm) { s.node().Crash() }},
-	{"ingress frozen", func(s *storm) { i := s.ingress(); i.Stop(true); s.later(func() { i.Stop(false) }) }},
-	{"ingress mute", func(s *storm) { i := s.ingress(); i.Mute(true); s.later(func() { i.Mute(false) }) }},
-	{"ingress joins", func(s *storm) {
-		if len(s.world.View().Ingresses()) < 4 {
-			s.world.Join()
-		}
-	}},
-	{"leader lost", func(s *storm) { s.world.depose(); sleep(s.ctx, between(s.rand, 0, 5*time.Second)); s.world.elect() }},
-	{"deploy", (*storm).deploy},
-	{"deploy again", (*storm).deploy},
-	{"deploy once more", (*storm).deploy},
-	{"cancel", (*storm).cancel},
-	{"scale", func(s *storm) { s.world.Scale(uint32(1 + s.rand.IntN(6))) }},
+	{"replica crashes too", func(s *storm) { s.node().Crash() }},
+	{"node is replaced", (*storm).replace},
+	{"ingress frozen", func(s *storm) { i := s.ingress(); i.Stop(true); s.mend(func() { i.Stop(false) }) }},
+	{"ingress restarts", func(s *storm) { i := s.ingress(); i.Kill(); s.mend(func() { i.Stop(false) }) }},
+	{"ingress mute", func(s *storm) { i := s.ingress(); i.Mute(true); s.mend(func() { i.Mute(false) }) }},
+	{"ingress joins", (*storm).join},
+	{"ingress is replaced", (*storm).renew},
+	{"leader lost", (*storm).lose},
+	{"leader lost again", (*storm).lose},
+	{"leader stands still", func(s *storm) { s.world.freeze(between(s.rand, 100*time.Millisecond, 15*time.Second)) }},
+	{"log is slow", func(s *storm) { s.world.stalled = true; s.mend(func() { s.world.stalled = false }) }},
 }
 
-// storm is a series of faults.
+// storm is a series of faults, and of users who go on meanwhile.
 type storm struct {
-	world   *World
-	ctx     context.Context
-	rand    *rand.Rand
-	deploys int
-	ends    []func()
+	world *World
+	rand  *rand.Rand
+	users users
+	ends  []*mending
+	// replaced machines; one of each kind is enough.
+	nodes, ingresses int
 }
 
-// Storm lets faults happen for a while, then ends all that still last: machines are
-// back, and no replica ends by itself any more.
-func (w *World) Storm(ctx context.Context, duration time.Duration) {
-	s := &storm{world: w, ctx: ctx, rand: w.random("storm")}
+// mending ends a fault.
+type mending struct {
+	end  func()
+	done bool
+}
+
+// Storm lets faults happen and users act for a while, then ends all that still lasts:
+// machines are back, and no replica ends by itself any more.
+func (w *World) Storm(duration time.Duration) {
+	s := &storm{world: w, rand: w.random("storm")}
+	s.users = users{world: w, rand: w.random("users")}
+	w.strike = s.atStep
 	for end := time.Now().Add(duration); time.Now().Before(end); {
-		fault := faults[s.rand.IntN(len(faults))]
-		w.t.Logf("%s: %s", time.Since(w.Broken.start), fault.name)
-		fault.strike(s)
-		if !sleep(ctx, between(s.rand, faultLow, faultHigh)) {
-			return
+		if s.rand.IntN(2) == 0 {
+			s.users.act()
+		} else {
+			s.strike()
+		}
+		w.Sleep(between(s.rand, faultLow, faultHigh))
+	}
+	w.strike = func(proto.Message) {}
+	for _, m := range s.ends {
+		m.now()
+	}
+	w.calm = true
+}
+
+func (s *storm) strike() {
+	fault := faults[s.rand.IntN(len(faults))]
+	s.world.note(fault.name)
+	fault.strike(s)
+}
+
+// atStep lets a fault meet a step of a deployment, right behind it.
+func (s *storm) atStep(payload proto.Message) {
+	switch payload.(type) {
+	case *runwayv1.Deploy, *runwayv1.SetDeploymentStatus, *runwayv1.AssignReplicas, *runwayv1.SetReplicaGoals, *runwayv1.ConfirmRoutes, *runwayv1.ReportReplicas:
+		if s.rand.IntN(stepOdds) == 0 {
+			s.world.turns.later(between(s.rand, 0, 5*time.Millisecond), s.strike)
 		}
 	}
-	for _, end := range s.ends {
-		end()
-	}
-	w.calm.Store(true)
 }
 
-// later ends a fault after a random time, and at the end of the storm at the latest.
-func (s *storm) later(end func()) {
-	timer := time.AfterFunc(between(s.rand, 0, faultLong), end)
-	s.ends = append(s.ends, func() {
-		if timer.Stop() {
-			end()
-		}
-	})
+// mend ends a fault after a random time, and at the end of the storm at the latest.
+func (s *storm) mend(end func()) {
+	m := &mending{end: end}
+	s.ends = append(s.ends, m)
+	s.world.turns.later(between(s.rand, 0, faultLong), m.now)
 }
 
-func (s *storm) node() *node {
-	ids := slices.Sorted(maps.Keys(s.world.nodes))
-	return s.world.nodes[ids[s.rand.IntN(len(ids))]]
-}
-
-func (s *storm) ingress() *ingress {
-	s.world.mu.Lock()
-	defer s.world.mu.Unlock()
-	ids := slices.Sorted(maps.Keys(s.world.ingresses))
-	return s.world.ingresses[ids[s.rand.IntN(len(ids))]]
-}
-
-func (s *storm) deploy() {
-	s.deploys++
-	s.world.Deploy(fmt.Sprintf("d%02d", s.deploys), Spec(int64(1+s.deploys)<<20), uint32(1+s.rand.IntN(5)))
-}
-
-func (s *storm) cancel() {
-	for _, d := range s.world.View().ActiveDeployments() {
-		s.world.Cancel(d.GetId())
+func (m *mending) now() {
+	if !m.done {
+		m.done = true
+		m.end()
 	}
 }
 
-// Erratic replicas start within 5 s; some revisions fail at the start or crash later,
-// and some ports are in use by somebody else.
-func Erratic(seed uint64) func(*runwayv1.Replica, *rand.Rand) Behaviour {
-	return func(r *runwayv1.Replica, random *rand.Rand) Behaviour {
-		b := Behaviour{Start: between(random, 50*time.Millisecond, 5*time.Second)}
-		revision := rand.New(rand.NewPCG(seed, r.GetRevision()))
-		switch kind := revision.IntN(8); {
-		case r.GetRevision() == 1:
-		case random.IntN(20) == 0:
-			b.Cause = &runwayv1.Cause{Code: string(code.NodePortTaken)}
-		case kind == 0:
-			b.Cause = &runwayv1.Cause{Code: string(code.ExitedDuringStart)}
-		case kind == 1:
-			b.Crash = between(random, time.Second, 20*time.Second)
-		}
-		return b
+func (s *storm) node() *node { return draw(s.rand, s.world.nodes) }
+
+func (s *storm) ingress() *ingress { return draw(s.rand, s.world.ingresses) }
+
+func draw[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
+
+// replace loses a machine for good: the operator removes it and adds another.
+func (s *storm) replace() {
+	if s.nodes++; s.nodes > 1 {
+		return
+	}
+	w, n := s.world, s.node()
+	n.off = true
+	w.nodes = slices.DeleteFunc(w.nodes, func(other *node) bool { return other == n })
+	w.turns.stop(n.works)
+	w.turns.stop(n.talks)
+	w.turns.later(between(s.rand, 0, faultLong), func() { _, _ = w.ask(&runwayv1.RemoveNode{Node: n.id}) })
+	w.addNode()
+}
+
+// renew loses an ingress for good.
+func (s *storm) renew() {
+	if s.ingresses++; s.ingresses > 1 {
+		return
+	}
+	w, i := s.world, s.ingress()
+	i.Kill()
+	w.turns.stop(i.acts)
+	w.addIngress()
+	s.mend(func() { _, _ = w.ask(&runwayv1.RemoveIngress{Ingress: i.id}) })
+}
+
+func (s *storm) join() {
+	if len(s.world.ingresses) < 4 {
+		s.world.addIngress()
 	}
 }
 
-// Converged tells what is not yet as asked, empty when all is.
-func (w *World) Converged() string {
-	view := w.View()
-	if active := view.ActiveDeployments(); len(active) > 0 {
-		return fmt.Sprintf("deployment %s is %v", active[0].GetId(), active[0].GetStatus())
-	}
-	need := 0
-	workload := view.Workload(keyID)
-	if workload.GetServingRevision() != 0 {
-		need = wanted(view, workload.GetServingRevision())
-	}
-	meant := 0
-	for _, r := range view.ReplicasOf(keyID) {
-		phase := r.GetStatus().GetPhase()
-		switch {
-		case r.GetPlan().GetGoal() == runwayv1.Goal_GOAL_SERVE && r.GetRevision() == workload.GetServingRevision():
-			meant++
-		case phase != runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED:
-			return fmt.Sprintf("replica %s is left: %v, %v", r.GetId(), r.GetPlan(), r.GetStatus())
-		case r.GetStatus().GetCause() == nil:
-			return fmt.Sprintf("row of replica %s is left: %v", r.GetId(), r.GetRouting())
-		}
-	}
-	if got := serving(view); got != need || meant != need {
-		return fmt.Sprintf("%d replicas serve, %d are meant to, %d are wanted", got, meant, need)
-	}
-	return w.misrouted(view)
-}
-
-// misrouted tells which ingress routes to something else than what serves.
-func (w *World) misrouted(view *state.View) string {
-	for _, known := range view.Ingresses() {
-		routes := w.checker.ingress(known.GetId()).routes()
-		for _, r := range view.ReplicasOf(keyID) {
-			if r.GetRouting().GetServing() != (routes[r.GetId()] != "") {
-				return fmt.Sprintf("ingress %s routes to %v", known.GetId(), routes)
-			}
-		}
-	}
-	return ""
+// lose ends the leader; the next one begins a while later.
+func (s *storm) lose() {
+	s.world.depose()
+	s.mend(s.world.elect)
 }

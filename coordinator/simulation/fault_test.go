@@ -1,22 +1,46 @@
 package simulation
 
 import (
-	"context"
+	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// Seeds to run; -seed runs one again.
+// Seeds to run; -seed runs one again and says what happened.
 var (
-	seeds   = flag.Uint64("seeds", 12, "random storms to run")
+	seeds   = flag.Uint64("seeds", 60, "random storms to run")
+	patient = flag.Bool("patient", false, "start no deployment while another is in progress")
 	oneSeed = flag.Int64("seed", -1, "run this storm alone")
 )
 
-// converging is how long all may take to be as asked once nothing breaks any more: a
-// deployment may roll for ten minutes without progress, and be undone for ten.
-const converging = 25 * time.Minute
+// storm runs one seed and returns what was found wrong, also that it did not end as
+// asked.
+func runStorm(t *testing.T, seed uint64, broken Failpoint, trace io.Writer) (found []string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := New(t, Config{
+			Seed: seed, Nodes: 3, Ingresses: 2, Ports: 60, Memory: 8 * unit, Behave: Erratic(seed), Patient: *patient,
+			Break: broken, Trace: trace, Explain: *oneSeed >= 0,
+		})
+		defer w.Close()
+		for i, key := range stormKeys {
+			spec := Spec(unit)
+			w.must(deployOf(fmt.Sprintf("first%d", i), key, spec, uint32(1+(int(seed)+i)%3), "test"))
+		}
+		w.Sleep(20 * time.Second)
+		w.Storm(2 * time.Minute)
+		missing := w.Converge()
+		found = w.Broken.All()
+		if missing != "" {
+			found = append(found, missing)
+		}
+	})
+	return found
+}
 
 func TestStorm_KeepsEveryPromise(t *testing.T) {
 	first, last := uint64(0), *seeds
@@ -25,28 +49,44 @@ func TestStorm_KeepsEveryPromise(t *testing.T) {
 	}
 	for seed := first; seed < last; seed++ {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			sound(t, Config{Seed: seed, Nodes: 3, Ingresses: 2, Ports: 60, Behave: Erratic(seed)}, func(w *World, ctx context.Context) {
-				w.Deploy("d00", Spec(mebibyte), 3)
-				w.Await("d00", time.Minute)
-				w.Storm(ctx, 3*time.Minute)
-				awaitConverged(t, w, ctx)
-			})
+			t.Parallel()
+			var trace io.Writer
+			if *oneSeed >= 0 {
+				trace = t.Output()
+			}
+			for _, broken := range runStorm(t, seed, None, trace) {
+				t.Error(broken)
+			}
 			if t.Failed() {
-				t.Logf("again: go test ./coordinator/simulation -run TestStorm -seed %d -v", seed)
+				t.Logf("again: go test ./coordinator/simulation -run TestStorm_Keeps -seed %d", seed)
 			}
 		})
 	}
 }
 
-func awaitConverged(t *testing.T, w *World, ctx context.Context) {
-	t.Helper()
-	const look = 5 * time.Second
-	var missing string
-	for range int(converging / look) {
-		if missing = w.Converged(); missing == "" {
-			return
-		}
-		sleep(ctx, look)
+// A seed that fails would be worth nothing if it did not fail again.
+func TestStorm_SeedGivesTheSameCommandsAgain(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			var first, second bytes.Buffer
+			runStorm(t, seed, None, &first)
+			runStorm(t, seed, None, &second)
+			if first.Len() < 10_000 {
+				t.Errorf("the trace has %d bytes only", first.Len())
+			}
+			if !bytes.Equal(first.Bytes(), second.Bytes()) {
+				t.Errorf("the second run differs at byte %d of %d", differ(first.Bytes(), second.Bytes()), first.Len())
+			}
+		})
 	}
-	t.Errorf("not as asked %s after the last fault: %s", converging, missing)
+}
+
+func differ(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
 }

@@ -3,11 +3,12 @@ package simulation
 import (
 	"context"
 	"log/slog"
-	"sync"
+	"testing"
 	"time"
 
 	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/endpoint"
+	"github.com/runway-platform/runway/coordinator/loop"
 	"github.com/runway-platform/runway/coordinator/nodehealth"
 	"github.com/runway-platform/runway/coordinator/placement"
 	"github.com/runway-platform/runway/coordinator/presence"
@@ -18,54 +19,89 @@ import (
 type leader struct {
 	presence  *presence.Presence
 	endpoints *endpoint.Controller
-	cancel    context.CancelFunc
-	running   sync.WaitGroup
+	actors    []*actor
+	flying    []*entry
+	// lost: it takes no writes any more. still: until then it hears nobody.
+	lost  bool
+	still time.Time
 }
 
-// elect starts a leader that remembers nothing.
+// elect starts a leader that remembers nothing, if there is none.
 func (w *World) elect() {
-	ctx, cancel := context.WithCancel(w.ctx)
-	l := &leader{presence: presence.New(), cancel: cancel}
-	l.presence.Reset(time.Now())
-	log := slog.New(slog.NewTextHandler(w.t.Output(), nil))
-	l.endpoints = endpoint.New(endpoint.Config{Views: w.View, Applier: w, Acks: l.presence.Acks, Acked: l.presence.Changed, Log: log})
-	for _, run := range []func(context.Context) error{
-		l.endpoints.Run,
-		nodehealth.New(nodehealth.Config{Views: w.View, Applier: w, LastBeat: l.presence.LastBeat, Unconfirmed: l.endpoints.Unconfirmed, Log: log}).Run,
-		deployment.New(deployment.Config{Views: w.View, Applier: w, Log: log}).Run,
-		placement.New(placement.Config{Views: w.View, Applier: w, NewID: w.newID, Log: log}).Run,
-		reaper.New(reaper.Config{Views: w.View, Applier: w, Log: log}).Run,
-	} {
-		l.running.Go(func() {
-			if err := run(ctx); err != nil {
-				w.t.Errorf("controller ended: %v", err)
-			}
-		})
+	if w.leader != nil {
+		return
 	}
+	l := &leader{presence: presence.New()}
+	l.presence.Reset(time.Now())
+	log := slog.New(slog.DiscardHandler)
+	if testing.Verbose() {
+		log = slog.New(slog.NewTextHandler(w.t.Output(), nil))
+	}
+	hands := func(name string) *hand { return &hand{world: w, name: name, lead: l} }
+	h := hands("endpoint")
+	l.endpoints = endpoint.New(endpoint.Config{Views: h.View, Applier: h, Acks: l.presence.Acks, Acked: l.presence.Changed, Log: log})
+	w.lead(l, l.endpoints.Loop())
+	h = hands("nodehealth")
+	w.lead(l, nodehealth.New(nodehealth.Config{Views: h.View, Applier: h, LastBeat: l.presence.LastBeat, Unconfirmed: l.endpoints.Unconfirmed, Log: log}).Loop())
+	h = hands("deployment")
+	w.lead(l, deployment.New(deployment.Config{Views: h.View, Applier: h, Log: log}).Loop())
+	h = hands("placement")
+	w.lead(l, placement.New(placement.Config{Views: h.View, Applier: h, NewID: w.newID, Log: log}).Loop())
+	h = hands("reaper")
+	w.lead(l, reaper.New(reaper.Config{Views: h.View, Applier: h, Log: log}).Loop())
 	w.install(l)
 }
 
-// depose stops the leader, if there is one, and returns when all of it has ended.
+// lead gives a controller its turns.
+func (w *World) lead(l *leader, config loop.Config) {
+	controller := loop.New(config)
+	l.actors = append(l.actors, w.turns.begin(func() {
+		for {
+			due := controller.Look(context.Background())
+			if w.config.Break == NeverEnd && config.Name == "deployment" {
+				due = loop.Due{Within: time.Hour}
+			}
+			if !w.turns.rest(due.Within, due.Changed, due.Wake) {
+				return
+			}
+		}
+	}))
+}
+
+// depose ends the leader, if there is one, and what it was about to write.
 func (w *World) depose() {
-	if l, _ := w.leading(); l != nil {
-		w.install(nil)
-		l.cancel()
-		l.running.Wait()
+	l := w.leader
+	if l == nil {
+		return
+	}
+	l.lost = true
+	w.abandon(l)
+	for _, a := range l.actors {
+		w.turns.stop(a)
+	}
+	w.install(nil)
+}
+
+// freeze lets the leader stand still, as a process does that is not scheduled.
+func (w *World) freeze(most time.Duration) {
+	if w.leader == nil {
+		return
+	}
+	w.leader.still = time.Now().Add(most)
+	for _, a := range w.leader.actors {
+		a.due, a.wakes = w.leader.still, [2]<-chan struct{}{}
+	}
+}
+
+// hear is a sign of life, unless nobody listens.
+func (l *leader) hear(id string) {
+	if now := time.Now(); !now.Before(l.still) {
+		l.presence.Beat(id, now)
 	}
 }
 
 func (w *World) install(l *leader) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.leader = l
 	close(w.elected)
 	w.elected = make(chan struct{})
-}
-
-// leading returns the leader, nil while there is none, and a channel that is closed
-// when that changes.
-func (w *World) leading() (*leader, <-chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.leader, w.elected
 }

@@ -1,56 +1,61 @@
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// beat is how often machines are heard of.
-const beat = time.Second
+const (
+	// beat is how often machines are heard of.
+	beat = time.Second
+	// wire is the most that a message between an agent and the coordinator takes.
+	wire = 50 * time.Millisecond
+)
 
-// node is a machine with its agent.
+// node is a machine with its agent, which has a session or tries to get one.
 type node struct {
 	world *World
 	id    string
 	facts *runwayv1.NodeFacts
 	rand  *rand.Rand
-	wake  chan struct{}
+	// works and talks are its two actors.
+	works, talks *actor
 
-	mu sync.Mutex
-	// cut agents go on without the coordinator; machines that are off do nothing.
-	cut, off   bool
-	containers map[string]*container
+	// cut agents go on without the coordinator; dead ones leave the containers alone;
+	// machines that are off do nothing.
+	cut, dead, off bool
+	containers     map[string]*container
+	// rows are what was assigned last.
+	rows    []*runwayv1.Replica
+	session *session
 }
 
-// container is what runs of a replica, by what the agent knows.
-type container struct {
-	row       *runwayv1.Replica // as last assigned
-	behaviour Behaviour
-	status    *runwayv1.ReplicaStatus
-	// due is when it becomes ready, fails, crashes or has stopped.
-	due      time.Time
-	stopping bool
+// session is a connection of an agent to a leader.
+type session struct {
+	lead  *leader
+	epoch uint64
+	// full: the first report says everything, also what is no longer there.
+	full bool
 }
 
 func newNode(w *World, number int) *node {
 	id := fmt.Sprintf("n%d", number)
+	memory := w.config.Memory
 	return &node{
-		world: w, id: id, rand: w.random(id), wake: make(chan struct{}, 1), containers: map[string]*container{},
+		world: w, id: id, rand: w.random(id), containers: map[string]*container{},
 		facts: &runwayv1.NodeFacts{
 			Address: fmt.Sprintf("10.0.0.%d", number+1), Region: "local",
 			CapacityCpuMilli: 8000, AllocatableCpuMilli: 8000,
-			CapacityMemoryBytes: 8 << 30, AllocatableMemoryBytes: 8 << 30,
+			CapacityMemoryBytes: memory, AllocatableMemoryBytes: memory,
 			CapacityDiskBytes: 100 << 30, AllocatableDiskBytes: 100 << 30,
 			PortFirst: 20000, PortLast: 20000 + w.config.Ports - 1,
 		},
@@ -61,173 +66,242 @@ func (n *node) registration() *runwayv1.RegisterNode {
 	return &runwayv1.RegisterNode{Node: n.id, Name: n.id, Facts: n.facts}
 }
 
+func (n *node) begin() {
+	n.works = n.world.turns.begin(n.work)
+	n.talks = n.world.turns.begin(n.talk)
+}
+
 // Cut takes the agent from the coordinator; its replicas run on.
 func (n *node) Cut(cut bool) {
-	n.mu.Lock()
 	n.cut = cut
-	n.mu.Unlock()
+	n.nudge()
+}
+
+// Kill ends the agent or starts it again; its replicas run on.
+func (n *node) Kill(dead bool) {
+	n.dead = dead
 	n.nudge()
 }
 
 // Power takes everything from the machine. With power its agent starts again what it
 // remembers.
 func (n *node) Power(on bool) {
-	n.mu.Lock()
 	n.off = !on
-	for _, c := range n.containers {
+	for _, c := range n.all() {
 		if on {
-			n.restart(c)
+			c.restart()
 		}
 	}
-	n.mu.Unlock()
 	n.nudge()
 }
 
-// Crash ends one running replica, which its agent starts again.
+// Wipe loses the disk of the machine, and with it what its agent knew.
+func (n *node) Wipe() {
+	n.containers, n.rows, n.session = map[string]*container{}, nil, nil
+	n.nudge()
+}
+
+// Crash ends a running replica, which its agent starts again.
 func (n *node) Crash() {
-	n.mu.Lock()
-	for _, id := range slices.Sorted(maps.Keys(n.containers)) {
-		if c := n.containers[id]; c.status.GetReady() && !c.stopping {
-			n.restart(c)
-			break
-		}
+	running := slices.DeleteFunc(n.all(), func(c *container) bool { return !c.running() })
+	if len(running) > 0 {
+		running[n.rand.IntN(len(running))].restart()
 	}
-	n.mu.Unlock()
 	n.nudge()
 }
 
-func (n *node) nudge() {
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
-}
+// nudge makes it look at once.
+func (n *node) nudge() { n.works.due, n.talks.due = time.Now(), time.Now() }
 
-func (n *node) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		view := n.world.View()
-		changed := view.Changed(state.TableReplicas, state.TableNodes)
-		lead, elected := n.world.leading()
-		timer := time.NewTimer(n.step(ctx, view, lead))
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		case <-elected:
-		case <-n.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-}
-
-// step does what is due and returns when to look again.
-func (n *node) step(ctx context.Context, view *state.View, lead *leader) time.Duration {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.off {
-		return time.Hour
-	}
-	reached := lead != nil && !n.cut
-	if reached {
-		lead.presence.Beat(n.id, time.Now())
-		if view.Node(n.id).GetStatus().GetPhase() == runwayv1.NodePhase_NODE_PHASE_DOWN {
-			n.apply(ctx, n.registration())
-			return 0
-		}
-		n.assign(view)
-	}
-	next := beat
+// all returns the containers in the order of their IDs.
+func (n *node) all() []*container {
+	var all []*container
 	for _, id := range slices.Sorted(maps.Keys(n.containers)) {
-		next = min(next, n.evolve(n.containers[id]))
+		all = append(all, n.containers[id])
 	}
-	if reached {
-		n.report(ctx)
-	}
-	return next
+	return all
 }
 
-// assign takes over what the state wants of the node.
-func (n *node) assign(view *state.View) {
+// connected tells whether the session goes on, as dispatch would let it.
+func (n *node) connected(view *state.View) bool {
+	now, s := view.Node(n.id), n.session
+	return s != nil && s.lead == n.world.leader && !n.cut && !n.dead && !n.off && now != nil &&
+		now.GetStatus().GetPhase() != runwayv1.NodePhase_NODE_PHASE_DOWN && now.GetStatus().GetEpoch() == s.epoch
+}
+
+// work takes assignments and moves the containers on.
+func (n *node) work() {
+	t := &n.world.turns
+	for {
+		view, elected := n.world.View(), n.world.elected
+		changed := view.Changed(state.TableReplicas, state.TableNodes)
+		if n.connected(view) {
+			n.session.lead.hear(n.id)
+			if rows := n.assigned(view); !slices.Equal(rows, n.rows) {
+				if !t.rest(between(n.rand, 0, wire)) {
+					return
+				}
+				n.assign(rows)
+			}
+		}
+		if !t.rest(n.evolve(), changed, elected) {
+			return
+		}
+	}
+}
+
+// assigned is what the coordinator sends: all but what has stopped.
+func (n *node) assigned(view *state.View) []*runwayv1.Replica {
+	rows := view.ReplicasOn(n.id)
+	if n.world.config.Break == TwoOwners && n.id == "n0" {
+		rows = append(rows, view.ReplicasOn("n1")...)
+	}
+	return slices.DeleteFunc(rows, func(r *runwayv1.Replica) bool {
+		return r.GetStatus().GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED
+	})
+}
+
+// assign takes over what was sent a moment ago, if somebody is there to take it.
+func (n *node) assign(rows []*runwayv1.Replica) {
+	if n.session == nil || n.off || n.dead {
+		return
+	}
+	n.rows = rows
 	assigned := map[string]bool{}
-	for _, r := range view.ReplicasOn(n.id) {
-		if r.GetStatus().GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED {
-			continue
-		}
+	for _, r := range rows {
 		assigned[r.GetId()] = true
-		c := n.containers[r.GetId()]
-		if c == nil {
-			behaviour := n.world.config.Behave(r, n.rand)
-			c = &container{behaviour: behaviour, status: proto.CloneOf(r.GetStatus()), due: time.Now().Add(behaviour.Start)}
-			n.containers[r.GetId()] = c
+		if n.containers[r.GetId()] == nil {
+			n.containers[r.GetId()] = newContainer(n, r)
 		}
-		c.row = r
+		n.containers[r.GetId()].row = r
 	}
 	maps.DeleteFunc(n.containers, func(id string, _ *container) bool { return !assigned[id] })
 }
 
-// evolve moves a container on when it is due, and returns when it will be.
-func (n *node) evolve(c *container) time.Duration {
-	if n.mayStop(c) && !c.stopping {
-		c.stopping, c.due = true, time.Now().Add(c.behaviour.Stop+between(n.rand, 0, 100*time.Millisecond))
+// evolve moves the containers on that are due, and returns when the next one is.
+func (n *node) evolve() time.Duration {
+	next := beat
+	if n.off || n.dead {
+		return time.Hour
 	}
-	wait := time.Until(c.due)
-	switch {
-	case c.status.GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED || c.due.IsZero():
-		return beat
-	case wait > 0:
-		return wait
-	case c.stopping:
-		n.world.checker.stopped(c.row)
-		c.status = &runwayv1.ReplicaStatus{Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED, Attempt: c.status.GetAttempt(), Cause: c.status.GetCause()}
-	case c.status.GetReady() && n.world.calm.Load():
-		c.due = time.Time{}
-	case c.status.GetReady():
-		n.restart(c)
-	case c.behaviour.Cause != nil:
-		c.status = &runwayv1.ReplicaStatus{Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED, Attempt: c.status.GetAttempt(), Cause: c.behaviour.Cause}
-		c.due = time.Time{}
-	default:
-		c.status = &runwayv1.ReplicaStatus{Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING, Attempt: c.status.GetAttempt(), Ready: true, ReadyAt: timestamppb.Now()}
-		c.due = time.Time{}
-		if c.behaviour.Crash > 0 {
-			c.due = time.Now().Add(c.behaviour.Crash)
+	for _, c := range n.all() {
+		for c.step() {
+			n.talks.due = time.Now()
+		}
+		next = min(next, c.wait())
+	}
+	return next
+}
+
+// talk keeps a session and reports over it.
+func (n *node) talk() {
+	t := &n.world.turns
+	for {
+		view, elected := n.world.View(), n.world.elected
+		changed := view.Changed(state.TableNodes)
+		most := time.Hour
+		switch {
+		case n.connected(view):
+			if !n.report(view) {
+				n.session = nil
+				continue
+			}
+			most = beat
+		case n.world.leader != nil && !n.cut && !n.dead && !n.off:
+			most = n.connect()
+		default:
+			n.session = nil
+		}
+		if !t.rest(most, changed, elected) {
+			return
 		}
 	}
+}
+
+// connect begins a session and registers the machine unless it is known as ready. It
+// returns when to go on.
+func (n *node) connect() time.Duration {
+	lead := n.world.leader
+	if !n.world.turns.rest(between(n.rand, 0, 4*wire)) || lead.lost {
+		return wire
+	}
+	lead.hear(n.id)
+	if n.world.View().Node(n.id).GetStatus().GetPhase() != runwayv1.NodePhase_NODE_PHASE_READY {
+		h := &hand{world: n.world, name: n.id, lead: lead}
+		if _, err := h.write(n.registration()); err != nil {
+			return wire
+		}
+	}
+	n.session = &session{lead: lead, epoch: n.world.View().Node(n.id).GetStatus().GetEpoch(), full: true}
+	n.works.due = time.Now()
 	return 0
 }
 
-func (n *node) mayStop(c *container) bool {
-	goal := c.row.GetPlan().GetGoal()
-	return goal == runwayv1.Goal_GOAL_STOP || n.world.config.Break == StopFirst && goal == runwayv1.Goal_GOAL_DRAIN
-}
-
-// restart begins the next attempt of a replica that has ended by itself.
-func (n *node) restart(c *container) {
-	if c.stopping || c.status.GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED {
-		return
+// report sends what is new since the last report that was written, in one session
+// in order. It may be sent twice.
+func (n *node) report(view *state.View) bool {
+	s := n.session
+	reports := n.news(view, s.full)
+	if len(reports) == 0 {
+		s.full = false
+		return true
 	}
-	c.status = &runwayv1.ReplicaStatus{
-		Phase: runwayv1.ReplicaPhase_REPLICA_PHASE_STARTING, Attempt: c.status.GetAttempt() + 1, ReadyAt: c.status.GetReadyAt(), ExitCode: 1,
+	if !n.world.turns.rest(between(n.rand, 0, wire)) || n.session != s || s.lead.lost || n.cut || n.dead || n.off {
+		return false // lost on the way
 	}
-	c.due = time.Now().Add(c.behaviour.Start)
-}
-
-// report tells the coordinator what differs from what it knows.
-func (n *node) report(ctx context.Context) {
-	var reports []*runwayv1.NodeReport
-	for _, id := range slices.Sorted(maps.Keys(n.containers)) {
-		c := n.containers[id]
-		if !proto.Equal(c.status, c.row.GetStatus()) {
-			reports = append(reports, &runwayv1.NodeReport{Node: n.id, Replica: id, NodeEpoch: c.row.GetPlan().GetNodeEpoch(), Status: proto.CloneOf(c.status)})
+	told := map[string]*runwayv1.ReplicaStatus{}
+	for _, r := range reports {
+		told[r.GetReplica()] = r.GetStatus()
+	}
+	h := &hand{world: n.world, name: n.id, lead: s.lead}
+	for range 1 + n.rand.IntN(20)/19 {
+		if _, err := h.write(&runwayv1.ReportReplicas{Reports: clones(reports)}); err != nil {
+			return false
 		}
 	}
-	if len(reports) > 0 {
-		n.apply(ctx, &runwayv1.ReportReplicas{Reports: reports})
+	for _, c := range n.all() {
+		if status := told[c.row.GetId()]; status != nil {
+			c.told = status
+		}
 	}
+	s.full = false
+	return true
 }
 
-func (n *node) apply(ctx context.Context, payload proto.Message) {
-	if _, err := n.world.Apply(ctx, payload); err != nil && ctx.Err() == nil {
-		n.world.t.Errorf("node %s: %v", n.id, err)
+func clones(reports []*runwayv1.NodeReport) []*runwayv1.NodeReport {
+	var all []*runwayv1.NodeReport
+	for _, r := range reports {
+		all = append(all, proto.CloneOf(r))
+	}
+	return all
+}
+
+// news returns what is to be reported; of a full report also what is missing, as
+// dispatch adds it.
+func (n *node) news(view *state.View, full bool) []*runwayv1.NodeReport {
+	var reports []*runwayv1.NodeReport
+	for _, c := range n.all() {
+		if full || c.told != c.status {
+			reports = append(reports, &runwayv1.NodeReport{Node: n.id, Replica: c.row.GetId(), NodeEpoch: c.row.GetPlan().GetNodeEpoch(), Status: c.status})
+		}
+	}
+	for _, r := range view.ReplicasOn(n.id) {
+		phase := r.GetStatus().GetPhase()
+		if full && n.containers[r.GetId()] == nil && phase > runwayv1.ReplicaPhase_REPLICA_PHASE_PENDING && phase < runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED {
+			reports = append(reports, gone(n.id, r))
+		}
+	}
+	return reports
+}
+
+// gone reports a replica that its node no longer has.
+func gone(node string, r *runwayv1.Replica) *runwayv1.NodeReport {
+	phase := runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED
+	if r.GetStatus().GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPING {
+		phase = runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED
+	}
+	return &runwayv1.NodeReport{
+		Node: node, Replica: r.GetId(), NodeEpoch: r.GetPlan().GetNodeEpoch(),
+		Status: &runwayv1.ReplicaStatus{Phase: phase, Attempt: r.GetStatus().GetAttempt(), Cause: &runwayv1.Cause{Code: string(code.ContainerFailed)}},
 	}
 }

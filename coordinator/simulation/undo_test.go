@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"context"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -23,10 +22,10 @@ func TestDeployment_WaitsForRoomThatReplicasGiveBackAsTheyStop(t *testing.T) {
 	slow := func(*runwayv1.Replica, *rand.Rand) Behaviour {
 		return Behaviour{Start: time.Second, Stop: 20 * time.Second}
 	}
-	sound(t, Config{Nodes: 1, Ingresses: 2, Behave: slow}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 1, Ingresses: 2, Behave: slow}, func(w *World) {
 		w.Deploy("d1", Spec(2<<30), 3) // 8 GiB: one more fits
 		w.Await("d1", time.Minute)
-		watched(w, ctx, 3, func() {
+		watched(w, 3, func() {
 			w.Deploy("d2", Spec(2<<30), 3)
 			if d := w.Await("d2", 5*time.Minute); phaseOf(d) != succeeded {
 				t.Errorf("got %v, want succeeded", d.GetStatus())
@@ -40,11 +39,11 @@ func TestDeployment_DoesNotWaitForRoomThatWillNotCome(t *testing.T) {
 	slow := func(*runwayv1.Replica, *rand.Rand) Behaviour {
 		return Behaviour{Start: time.Second, Stop: time.Hour}
 	}
-	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: slow}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 1, Ingresses: 1, Behave: slow}, func(w *World) {
 		w.Deploy("d1", Spec(2<<30), 3)
 		w.Await("d1", time.Minute)
 		w.Scale(2)
-		time.Sleep(3 * time.Second) // virtual: one drains, and 2 GiB come with it
+		w.Sleep(3 * time.Second) // virtual: one drains, and 2 GiB come with it
 		w.Deploy("d2", Spec(5<<30), 2)
 		d := w.Await("d2", 30*time.Second)
 		if phaseOf(d) != rolledBack || d.GetStatus().GetCause().GetCode() != string(code.Unplaceable) {
@@ -72,13 +71,13 @@ func TestDeployment_UndoOfAWorkloadThatWasNotWhole(t *testing.T) {
 				}
 				return b
 			}
-			sound(t, Config{Nodes: 1, Ingresses: 1, Behave: behave}, func(w *World, _ context.Context) {
+			sound(t, Config{Nodes: 1, Ingresses: 1, Behave: behave}, func(w *World) {
 				w.Deploy("d1", Spec(2<<30), 2)
 				w.Await("d1", time.Minute)
-				w.Scale(8)                  // two more fit
-				time.Sleep(5 * time.Second) // virtual
+				w.Scale(8)               // two more fit
+				w.Sleep(5 * time.Second) // virtual
 				w.Deploy("fix", Spec(16*mebibyte), 8)
-				time.Sleep(2 * time.Second) // virtual
+				w.Sleep(2 * time.Second) // virtual
 				if row.cancel {
 					w.Cancel("fix")
 				}
@@ -103,7 +102,7 @@ func TestDeployment_UndoOfAWorkloadThatCrashes(t *testing.T) {
 		}
 		return Behaviour{Start: time.Second, Crash: 500 * time.Millisecond}
 	}
-	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: behave}, func(w *World, _ context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: behave}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		d := w.Await("d1", time.Minute)
 		if phaseOf(d) != succeeded {
@@ -119,12 +118,12 @@ func TestDeployment_UndoOfAWorkloadThatCrashes(t *testing.T) {
 // What a superseded deployment made is not what served before: after an undo the base
 // serves alone.
 func TestDeployment_UndoneOnlyWhenTheBaseServesAlone(t *testing.T) {
-	sound(t, Config{Nodes: 2, Ingresses: 2, Behave: failing("d3", true)}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 2, Behave: failing("d3", true)}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 4)
 		w.Await("d1", time.Minute)
-		watched(w, ctx, 4, func() {
+		watched(w, 4, func() {
 			w.Deploy("d2", Spec(32*mebibyte), 4)
-			time.Sleep(4 * time.Second) // virtual: some of its replicas serve
+			w.Sleep(4 * time.Second) // virtual: some of its replicas serve
 			w.Deploy("d3", Spec(16*mebibyte), 4)
 			d := w.Await("d3", 5*time.Minute)
 			if phaseOf(d) != rolledBack {
@@ -165,7 +164,7 @@ func TestDeployment_BadOnesDoNotDelayTheBase(t *testing.T) {
 		}
 		return b
 	}
-	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: behave}, func(w *World, _ context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: behave}, func(w *World) {
 		w.Deploy("d0", Spec(64*mebibyte), 4)
 		w.Await("d0", time.Minute)
 		for _, id := range []string{"bad1", "bad2", "bad3"} {
@@ -173,7 +172,7 @@ func TestDeployment_BadOnesDoNotDelayTheBase(t *testing.T) {
 			w.Await(id, time.Minute)
 		}
 		w.Scale(5)
-		time.Sleep(3 * time.Second) // virtual
+		w.Sleep(3 * time.Second) // virtual
 		if got := serving(w.View()); got != 5 {
 			t.Errorf("%d replicas serve 3 s after they were asked for, want 5", got)
 		}

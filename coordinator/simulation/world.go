@@ -1,26 +1,22 @@
 // Package simulation runs the real controllers against a fake cluster: the state
 // machine without Raft, nodes that start, lose and break replicas, ingresses that
-// confirm late or not at all, leaders that come and go. Inside testing/synctest it
-// does so in virtual time, and a seed gives the same faults again. It checks what
-// must hold at every change, not only at the end.
+// confirm late or not at all, leaders that come and go. Everybody acts in turns that
+// are drawn by the seed, in the virtual time of testing/synctest: a seed gives the
+// same commands again, byte for byte. It checks what must hold at every change, not
+// only at the end.
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
-	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -31,58 +27,50 @@ type Config struct {
 	Seed uint64
 	// Nodes and Ingresses that are up at the start.
 	Nodes, Ingresses int
-	// Ports of each node; 0 means 1000.
-	Ports uint32
+	// Ports and Memory of each node; 0 means 1000 and 8 GiB.
+	Ports  uint32
+	Memory int64
 	// Behave tells how a replica behaves on its node; nil: ready after a second.
 	Behave func(*runwayv1.Replica, *rand.Rand) Behaviour
+	// Patient users start no deployment while another is in progress.
+	Patient bool
 	// Break breaks a promise on purpose.
 	Break Failpoint
+	// Trace takes every command, one a line, and with Explain what it says.
+	Trace   io.Writer
+	Explain bool
 }
 
-// Behaviour of a replica on its node.
-type Behaviour struct {
-	// Start is the time until it is ready, or until it fails.
-	Start time.Duration
-	// Cause makes it fail instead of becoming ready.
-	Cause *runwayv1.Cause
-	// Crash is the time from ready until it ends by itself, each time; 0 is never.
-	Crash time.Duration
-	// Stop is how long it takes to stop, beside what every replica takes.
-	Stop time.Duration
-}
-
-// World is a cluster whose machines are fake and whose decisions are real.
+// World is a cluster whose machines are fake and whose decisions are real. Only one
+// goroutine uses it.
 type World struct {
 	// Broken collects what should never have been.
 	Broken Violations
 
 	config  Config
 	t       testing.TB
-	ctx     context.Context
-	running sync.WaitGroup
+	turns   turns
 	state   *coordinatortest.State
 	checker checker
 
-	// calm is set once replicas no longer end by themselves.
-	calm atomic.Bool
-
-	// applying admits one command at a time, with its checks.
-	applying sync.Mutex
-
-	mu        sync.Mutex
-	nodes     map[string]*node
-	ingresses map[string]*ingress
+	nodes     []*node
+	ingresses []*ingress
 	leader    *leader
-	elected   chan struct{}
-	ids       int
+	// elected is closed when the leader changes.
+	elected chan struct{}
+	// ids and machines count the replicas and nodes that ever were.
+	ids, machines int
+	// calm is set once replicas no longer end by themselves, stalled while the log
+	// is slow.
+	calm, stalled bool
+	// floors are how many replicas must serve, by workload, once they did.
+	floors map[state.WorkloadID]*floor
+	// strike is what may happen right after a command.
+	strike func(proto.Message)
 }
 
-// Key is the workload that scenarios deploy.
-var Key = &runwayv1.WorkloadKey{Space: "default", Service: "web", Environment: "production"}
-
-var keyID = state.IDOf(Key)
-
-// New makes a world whose machines are registered. Nothing moves until Run.
+// New makes a world whose machines are registered. Nothing moves until the first
+// Sleep or Await.
 func New(t testing.TB, config Config) *World {
 	if config.Behave == nil {
 		config.Behave = func(*runwayv1.Replica, *rand.Rand) Behaviour { return Behaviour{Start: time.Second} }
@@ -90,135 +78,100 @@ func New(t testing.TB, config Config) *World {
 	if config.Ports == 0 {
 		config.Ports = 1000
 	}
-	w := &World{
-		Broken:    Violations{start: time.Now()},
-		config:    config,
-		t:         t,
-		state:     &coordinatortest.State{Store: state.New()},
-		nodes:     map[string]*node{},
-		ingresses: map[string]*ingress{},
-		elected:   make(chan struct{}),
+	if config.Memory == 0 {
+		config.Memory = 8 << 30
 	}
-	w.checker = checker{world: w, published: map[uint64]*runwayv1.RouteSet{}}
+	w := &World{
+		Broken:  Violations{start: time.Now()},
+		config:  config,
+		t:       t,
+		state:   &coordinatortest.State{Store: state.New()},
+		elected: make(chan struct{}),
+		floors:  map[state.WorkloadID]*floor{},
+		strike:  func(proto.Message) {},
+	}
+	w.turns.random = w.random("turns")
+	w.checker = newChecker(w)
 	w.must(&runwayv1.InitCluster{
 		Cluster: &runwayv1.Cluster{Id: "sim", Incarnation: "one", Version: 1, Domain: "example.test", Regions: []string{"local"}},
 		Space:   &runwayv1.Space{Name: "default", Spec: &runwayv1.SpaceSpec{}, Status: &runwayv1.SpaceStatus{Phase: runwayv1.SpacePhase_SPACE_PHASE_READY}},
 		Admin:   &runwayv1.Token{Id: "admin", Name: "admin", Hash: make([]byte, 32), Role: runwayv1.Role_ROLE_CLUSTER_ADMIN},
 	})
-	for i := range config.Nodes {
-		n := newNode(w, i)
-		w.nodes[n.id] = n
-		w.must(n.registration())
+	for range config.Nodes {
+		w.must(w.addNode().registration())
 	}
-	for i := range config.Ingresses {
-		ingress := newIngress(w, i)
-		w.ingresses[ingress.id] = ingress
-		w.must(ingress.registration())
+	for range config.Ingresses {
+		w.must(w.addIngress().registration())
 	}
+	w.elect()
 	return w
 }
 
-// Run starts the machines and the first leader; all end with ctx. Wait waits for
-// them.
-func (w *World) Run(ctx context.Context) {
-	w.ctx = ctx
-	w.elect()
-	for _, n := range w.nodes {
-		w.running.Go(func() { n.run(ctx) })
-	}
-	for _, i := range w.ingresses {
-		w.running.Go(func() { i.run(ctx) })
-	}
-}
-
-// Wait returns when everything that Run started has ended.
-func (w *World) Wait() {
+// Close ends everybody.
+func (w *World) Close() {
 	w.depose()
-	w.running.Wait()
+	w.turns.stopAll()
 }
 
-// Join adds an ingress that has never been seen before.
-func (w *World) Join() {
-	w.mu.Lock()
-	ingress := newIngress(w, len(w.ingresses))
-	w.ingresses[ingress.id] = ingress
-	w.mu.Unlock()
-	w.running.Go(func() { ingress.run(w.ctx) })
-}
-
-// View returns the present state.
-func (w *World) View() *state.View { return w.state.View() }
-
-// Apply writes a command and checks what came of it. It is how controllers and
-// machines write.
-func (w *World) Apply(ctx context.Context, payload proto.Message) (command.Result, error) {
-	w.applying.Lock()
-	defer w.applying.Unlock()
-	payload = w.config.Break.plant(payload)
-	before := w.View()
-	result, err := w.state.Apply(ctx, payload)
-	if err == nil {
-		w.checker.command(before, payload, w.View())
-	}
-	return result, err
-}
-
-func (w *World) must(payload proto.Message) {
-	w.t.Helper()
-	if _, err := w.Apply(context.Background(), payload); err != nil {
-		w.t.Fatalf("apply %T: %v", payload, err)
-	}
-}
-
-// Deploy starts a deployment of a spec, with count replicas when it is the first.
-func (w *World) Deploy(id string, spec *runwayv1.RevisionSpec, count uint32) {
-	w.t.Helper()
-	w.must(&runwayv1.Deploy{
-		Deployment: id, Workload: Key, Spec: spec, Strategy: deployment.DefaultStrategy, CreatedBy: "test",
-		Wanted: []*runwayv1.Wanted{{Workload: Key, Region: "local", Count: count, Reason: "test", Writer: "test"}},
-	})
-}
-
-// Scale sets the wanted count.
-func (w *World) Scale(count uint32) {
-	w.t.Helper()
-	w.must(&runwayv1.SetWanted{Workload: Key, Region: "local", Count: count, Reason: "test", Writer: "test"})
-}
-
-// Cancel asks for the end of a deployment.
-func (w *World) Cancel(id string) {
-	w.t.Helper()
-	w.must(&runwayv1.CancelDeployment{Deployment: id, By: "test"})
+// Sleep lets time pass.
+func (w *World) Sleep(most time.Duration) {
+	w.turns.until(func() bool { return false }, most)
 }
 
 // Await returns the deployment once it has ended, and fails the test when it has
 // not after most.
 func (w *World) Await(id string, most time.Duration) *runwayv1.Deployment {
 	w.t.Helper()
-	deadline := time.NewTimer(most)
-	defer deadline.Stop()
-	for {
-		view := w.View()
-		if d := view.Deployment(id); state.Ended(d.GetStatus().GetPhase()) {
-			return d
-		}
-		select {
-		case <-view.Changed():
-		case <-deadline.C:
-			w.t.Fatalf("deployment %s has not ended after %s: %v", id, most, w.View().Deployment(id).GetStatus())
+	ended := func() bool { return state.Ended(w.View().Deployment(id).GetStatus().GetPhase()) }
+	if !w.turns.until(ended, most) {
+		w.t.Fatalf("deployment %s has not ended after %s: %v", id, most, w.View().Deployment(id).GetStatus())
+	}
+	return w.View().Deployment(id)
+}
+
+// View returns the present state.
+func (w *World) View() *state.View { return w.state.View() }
+
+func (w *World) addNode() *node {
+	n := newNode(w, w.machines)
+	w.machines++
+	w.nodes = append(w.nodes, n)
+	n.begin()
+	return n
+}
+
+func (w *World) addIngress() *ingress {
+	i := newIngress(w, len(w.ingresses))
+	w.ingresses = append(w.ingresses, i)
+	i.begin()
+	return i
+}
+
+func (w *World) node(id string) *node {
+	for _, n := range w.nodes {
+		if n.id == id {
+			return n
 		}
 	}
+	return nil
+}
+
+func (w *World) ingress(id string) *ingress {
+	for _, i := range w.ingresses {
+		if i.id == id {
+			return i
+		}
+	}
+	return nil
 }
 
 func (w *World) newID() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.ids++
 	return fmt.Sprintf("r%04d", w.ids)
 }
 
-// random returns the random numbers of one machine or purpose. Each has its own, so
-// that the order in which goroutines run at one moment changes nobody's numbers.
+// random returns the random numbers of one machine, object or purpose. Each has its
+// own, so that a change of one thing does not change everything.
 func (w *World) random(name string) *rand.Rand {
 	hash := fnv.New64a()
 	hash.Write([]byte(name))
@@ -228,18 +181,4 @@ func (w *World) random(name string) *rand.Rand {
 // between returns a random duration.
 func between(r *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(r.Int64N(int64(high-low)+1))
-}
-
-// Spec is a small web service.
-func Spec(memory int64) *runwayv1.RevisionSpec {
-	return &runwayv1.RevisionSpec{
-		Image:         &runwayv1.Image{Reference: "registry.test/web:1", Resolved: "registry.test/web@sha256:" + fmt.Sprintf("%064d", memory)},
-		ContainerPort: 8080,
-		Protocol:      runwayv1.Protocol_PROTOCOL_HTTP1,
-		Resources:     &runwayv1.Resources{CpuLimitMilli: 1000, CpuRequestMilli: 100, MemoryBytes: memory, DiskBytes: 1 << 20, Pids: 100},
-		Scale:         &runwayv1.ScalePolicy{Min: 1, Max: 100},
-		StartupProbe:  &runwayv1.Probe{Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/", Timeout: durationpb.New(time.Second), Period: durationpb.New(time.Second), FailureThreshold: 3},
-		Public:        true, Internal: true,
-		RequestTimeout: durationpb.New(time.Minute), TerminationGrace: durationpb.New(30 * time.Second), DrainTimeout: durationpb.New(30 * time.Second),
-	}
 }
