@@ -141,9 +141,9 @@ func TestDeployment_UndoneOnlyWhenTheBaseServesAlone(t *testing.T) {
 // Where nothing ever served there is nothing to go back to: what superseded deployments
 // made goes with the rest.
 func TestDeployment_SupersededFirstOneLeavesNothing(t *testing.T) {
-	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: failing("d2", true)}, func(w *World, ctx context.Context) {
+	sound(t, Config{Nodes: 2, Ingresses: 1, Behave: failing("d2", true)}, func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 4)
-		time.Sleep(1200 * time.Millisecond) // virtual: its replicas are about to serve
+		w.Sleep(1200 * time.Millisecond) // virtual: its replicas are about to serve
 		w.Deploy("d2", Spec(32*mebibyte), 4)
 		if d := w.Await("d2", time.Minute); phaseOf(d) != runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED || d.GetStatus().GetUndone() {
 			t.Errorf("got %v, want failed", d.GetStatus())
@@ -151,7 +151,7 @@ func TestDeployment_SupersededFirstOneLeavesNothing(t *testing.T) {
 		if got := serving(w.View()); got != 0 {
 			t.Errorf("%d replicas serve after the end", got)
 		}
-		awaitConverged(t, w, ctx)
+		awaitConverged(t, w)
 	})
 }
 
