@@ -1,10 +1,11 @@
 // Command service is what the clients of bench/rolling ask. It says its NAME first
 // in every answer, then returns what it was sent; ?hold=DURATION makes it slow. It
 // closes quiet connections after 5 s, as many servers do, and finishes what it
-// began when it is asked to stop.
+// began when it is asked to stop. BREAK makes a revision of it that does not work.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -24,19 +26,56 @@ const (
 	bodyMost = 1 << 20
 	// shutdownMost leaves some of the platform's 30 s between SIGTERM and SIGKILL.
 	shutdownMost = 25 * time.Second
+	// deafAddress is where a deaf service listens instead of on its port.
+	deafAddress = "127.0.0.1:9090"
+)
+
+// What BREAK can be. Everything else is a service that works.
+const (
+	// breakExit ends before it listens.
+	breakExit = "exit"
+	// breakDeaf listens, but not where it is asked.
+	breakDeaf = "deaf"
+	// breakGreedy takes memory until it is stopped.
+	breakGreedy = "greedy"
+	// breakSick answers everything with an error and a long page.
+	breakSick = "sick"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := serve(ctx, ":"+os.Getenv("PORT"), os.Getenv("NAME")); err != nil {
+	address, answer := ":"+os.Getenv("PORT"), handler(os.Getenv("NAME"))
+	switch os.Getenv("BREAK") {
+	case breakExit:
+		log.Fatal("cannot start: no database")
+	case breakDeaf:
+		address = deafAddress
+	case breakGreedy:
+		fill()
+	case breakSick:
+		answer = sick
+	}
+	log.Print("listening on ", address)
+	if err := serve(ctx, address, answer); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(ctx context.Context, address, name string) error {
+// fill writes to every page of more and more memory.
+func fill() {
+	var taken [][]byte
+	for {
+		taken = append(taken, bytes.Repeat([]byte{1}, 1<<20))
+		if len(taken)%32 == 0 {
+			log.Printf("filling the memory: %d MiB", len(taken))
+		}
+	}
+}
+
+func serve(ctx context.Context, address string, answer http.HandlerFunc) error {
 	server := &http.Server{
-		Addr: address, Handler: handler(name), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Second,
+		Addr: address, Handler: answer, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Second,
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.ListenAndServe() }()
@@ -55,8 +94,8 @@ func serve(ctx context.Context, address, name string) error {
 }
 
 // handler answers every path.
-func handler(name string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func handler(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMost))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -66,5 +105,9 @@ func handler(name string) http.Handler {
 			<-time.After(min(hold, holdMost))
 		}
 		_, _ = fmt.Fprintf(w, "%s\n%s", name, body) // a client that has gone is nobody's concern
-	})
+	}
+}
+
+func sick(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "no database"+strings.Repeat(".", 1000)+"end of the page", http.StatusInternalServerError)
 }
