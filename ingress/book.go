@@ -24,13 +24,18 @@ type book struct {
 	log   *slog.Logger
 	dirty chan struct{}
 
+	saving sync.Mutex
+	// given means that a successor writes the file from now on.
+	given bool
+
 	mu       sync.Mutex
+	changed  chan struct{}      // closed when there is another set
 	set      *runwayv1.RouteSet // full; replaced, never changed
 	problems []route.Problem
 }
 
 func newBook(live *route.Live, certs *certs.Manager, path string, log *slog.Logger) *book {
-	return &book{live: live, certs: certs, path: path, log: log, dirty: make(chan struct{}, 1), set: &runwayv1.RouteSet{Full: true}}
+	return &book{live: live, certs: certs, path: path, log: log, dirty: make(chan struct{}, 1), changed: make(chan struct{}), set: &runwayv1.RouteSet{Full: true}}
 }
 
 // routes returns the full set in use.
@@ -38,6 +43,14 @@ func (b *book) routes() *runwayv1.RouteSet {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.set
+}
+
+// watch returns the full set in use and a channel that is closed when there is
+// another one.
+func (b *book) watch() (*runwayv1.RouteSet, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.set, b.changed
 }
 
 // refused returns what was refused of the set in use.
@@ -87,6 +100,8 @@ func (b *book) use(m *runwayv1.RouteSet) error {
 		return err
 	}
 	b.set, b.problems = merge(b.set, m), problems
+	close(b.changed)
+	b.changed = make(chan struct{})
 	b.certs.Want(b.live.Table().Hosts(route.Public))
 	for _, p := range problems {
 		b.log.Warn("route refused", "service", p.Key.Space+"/"+p.Key.Service, "host", p.Host, "reason", p.Reason)
@@ -102,10 +117,21 @@ func (b *book) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-b.dirty:
-			if err := writeSet(b.path, b.routes()); err != nil {
-				b.log.Error("routes not saved, a restart would begin with older ones", "path", b.path, "err", err)
-			}
+			b.save(false)
 		}
+	}
+}
+
+// save writes the set in use, for the last time when a successor is given the file.
+func (b *book) save(given bool) {
+	b.saving.Lock()
+	defer b.saving.Unlock()
+	if b.given {
+		return
+	}
+	b.given = given
+	if err := writeSet(b.path, b.routes()); err != nil {
+		b.log.Error("routes not saved, a restart would begin with older ones", "path", b.path, "err", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
+	"github.com/runway-platform/runway/ingress/handover"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -45,6 +46,9 @@ type Config struct {
 	// Listen opens a socket; nil means net.Listen. A process that inherits the
 	// sockets of its predecessor finds them here.
 	Listen func(network, address string) (net.Listener, error)
+	// Sockets are where Listen finds them, and are passed on to a successor; nil for
+	// an ingress that is never replaced while it serves.
+	Sockets *handover.Sockets
 	// TrustedProxies may set X-Forwarded-* headers; nobody else may.
 	TrustedProxies []netip.Prefix
 	// DrainTimeout bounds the wait for requests in flight; see DefaultDrainTimeout.

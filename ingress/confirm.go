@@ -35,6 +35,7 @@ func confirmation(i *Ingress, now time.Time) (*runwayv1.RouteAck, time.Duration)
 	for _, m := range missing {
 		ack.Problems = append(ack.Problems, missingProblem(table, m))
 	}
+	i.predecessor.joinTo(ack)
 	return ack, 0
 }
 

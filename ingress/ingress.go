@@ -12,12 +12,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runway-platform/runway/ingress/caddy"
 	"github.com/runway-platform/runway/ingress/certs"
+	"github.com/runway-platform/runway/ingress/handover"
 	"github.com/runway-platform/runway/ingress/route"
 	"github.com/runway-platform/runway/ingress/stats"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -37,6 +39,13 @@ type Ingress struct {
 	// stopping is set once it was asked to stop; nudged receives then.
 	stopping atomic.Bool
 	nudged   chan struct{}
+
+	// predecessor is the process that this one took over from; nil when there was none.
+	predecessor *predecessor
+	// claims are successors that are ready. successor is closed once one serves.
+	claims    chan *handover.Claim
+	successor chan struct{}
+	yielded   sync.Once
 }
 
 // New opens the listeners and loads the last good routes and certificates. It
@@ -48,7 +57,10 @@ func New(cfg Config) (*Ingress, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data folder %q: %w", cfg.DataDir, err)
 	}
-	i := &Ingress{cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds()), nudged: make(chan struct{}, 1)}
+	i := &Ingress{
+		cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds()),
+		nudged: make(chan struct{}, 1), claims: make(chan *handover.Claim), successor: make(chan struct{}),
+	}
 	coordinator := runwayv1.NewIngressSessionClient(cfg.Coordinator)
 	var err error
 	if i.certs, err = certs.New(certs.Config{
@@ -81,25 +93,38 @@ func (i *Ingress) Addresses() Addresses { return i.sockets.addresses() }
 // is shared and must not be changed. Before the first set it is empty.
 func (i *Ingress) Routes() *runwayv1.RouteSet { return i.book.routes() }
 
-// Run serves until ctx ends. Then requests in flight have the drain timeout to
-// finish, and the session stays up for that time, so that the coordinator does
-// not stop a replica that is still answering. Companions run as long.
+// Run serves until ctx ends or a successor serves. Then requests in flight have the
+// drain timeout to finish, and the session stays up for that time, so that the
+// coordinator does not stop a replica that is still answering. Companions run as long,
+// unless a successor does their work.
 func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
+	conn, err := i.takeOver()
+	if err != nil {
+		return errors.Join(err, i.sockets.close())
+	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, i.leave)()
 	group, background := errgroup.WithContext(background)
+	front, endFront := context.WithCancel(background)
+	defer endFront()
+	serving := make(chan struct{})
 	group.Go(func() error {
 		defer cancel()
-		return i.serve(ctx, background)
+		return i.serve(ctx, background, func() { close(serving) })
 	})
 	group.Go(func() error { return i.certs.Run(background) })
 	group.Go(func() error { return i.book.run(background) })
-	group.Go(func() error { return i.session.run(background) })
-	group.Go(func() error { return i.serveHealth(background) })
+	group.Go(func() error { return i.converse(background) })
+	group.Go(func() error { return i.handOn(background, serving, conn) })
+	group.Go(func() error { return i.serveHealth(front) })
 	for _, companion := range companions {
-		group.Go(func() error { return companion(background) })
+		group.Go(func() error { return companion(front) })
 	}
+	group.Go(func() error {
+		defer endFront()
+		return i.awaitSuccessor(background)
+	})
 	return group.Wait()
 }
 
@@ -117,11 +142,16 @@ func (i *Ingress) nudge() {
 	}
 }
 
-// serve runs Caddy until it is asked to stop or another part has failed.
-func (i *Ingress) serve(ctx, background context.Context) error {
+// serve runs Caddy until it is asked to stop, a successor serves, or another part has
+// failed.
+func (i *Ingress) serve(ctx, background context.Context, serving func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(background, cancel)()
+	go func() {
+		defer cancel()
+		_ = i.awaitSuccessor(ctx) // it returns nil
+	}()
 	return caddy.Run(ctx, caddy.Config{
 		Listeners: caddy.Listeners{
 			HTTP: i.sockets.http, HTTPS: i.sockets.https, InternalHTTP: i.sockets.internalHTTP,
@@ -133,6 +163,8 @@ func (i *Ingress) serve(ctx, background context.Context) error {
 		HTTPSPort:      int(i.session.facts.GetHttpsPort()),
 		TrustedProxies: i.cfg.TrustedProxies,
 		DrainTimeout:   i.cfg.DrainTimeout,
+		Serving:        serving,
+		Succeeded:      i.successor,
 		Log:            i.cfg.Log,
 	})
 }

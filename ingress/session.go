@@ -63,7 +63,7 @@ func newSession(i *Ingress, coordinator runwayv1.IngressSessionClient) *session 
 func (s *session) run(ctx context.Context) error {
 	wait := firstRetry
 	for ctx.Err() == nil {
-		synced, err := s.follow(ctx)
+		synced, err := s.follow(ctx, s.coordinator, func() {})
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -78,11 +78,11 @@ func (s *session) run(ctx context.Context) error {
 }
 
 // follow opens one stream and follows it to its end. It returns whether a set
-// arrived.
-func (s *session) follow(ctx context.Context) (synced bool, err error) {
+// arrived, and calls arrived each time that one is in use.
+func (s *session) follow(ctx context.Context, coordinator runwayv1.IngressSessionClient, arrived func()) (synced bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stream, err := s.coordinator.Connect(ctx)
+	stream, err := coordinator.Connect(ctx)
 	if err != nil {
 		return false, fmt.Errorf("open session: %w", err)
 	}
@@ -96,7 +96,7 @@ func (s *session) follow(ctx context.Context) (synced bool, err error) {
 		for range received {
 		}
 	}()
-	f := &following{session: s, stream: stream, received: received}
+	f := &following{session: s, stream: stream, received: received, arrived: arrived}
 	if err := f.awaitWelcome(ctx); err != nil {
 		return false, err
 	}
@@ -154,6 +154,8 @@ type following struct {
 	sequence    uint64
 	// asked is the newest request for statistics.
 	asked uint64
+	// arrived is called once a set is in use and confirmed, and may be again.
+	arrived func()
 }
 
 func (f *following) awaitWelcome(ctx context.Context) error {
@@ -203,6 +205,9 @@ func (f *following) loop(ctx context.Context) error {
 		if fresh, err = f.confirm(time.Now()); err != nil {
 			return err
 		}
+		if f.confirmed != nil {
+			f.arrived()
+		}
 	}
 }
 
@@ -239,15 +244,16 @@ func (f *following) beat() error {
 // and nobody waits for it.
 func (f *following) count(waited bool) error {
 	since := f.deltas.Since()
-	counts := f.deltas.Next()
+	counts, before := f.deltas.Next(), f.ingress.predecessor.served()
 	table := f.ingress.live.Table()
 	f.deltas.Forget(func(key stats.Key) bool {
 		return table.Routes(route.Key{Space: key.Space, Service: key.Service, Environment: key.Environment}, key.Revision)
 	})
-	if len(counts) == 0 && !waited {
+	if len(counts) == 0 && len(before) == 0 && !waited {
 		return nil
 	}
 	served := fromCounts(counts)
+	served.Workloads = append(served.Workloads, before...)
 	served.Request, served.Covers = f.asked, durationpb.New(f.deltas.Since().Sub(since))
 	return f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: served}})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/ingress"
 	"github.com/runway-platform/runway/ingress/dns"
+	"github.com/runway-platform/runway/ingress/handover"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -26,6 +27,7 @@ type ingressSettings struct {
 	dns            string
 	upstreams      []string
 	trustedProxies []string
+	sockets        *handover.Sockets // nil outside of run
 }
 
 func ingressCommand() *cobra.Command {
@@ -65,6 +67,9 @@ func (s *ingressSettings) run(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	if s.sockets, err = handover.Open(s.member.dataDir, log); err != nil {
+		return err
+	}
 	config, err := s.config(conn, log)
 	if err != nil {
 		return err
@@ -77,9 +82,15 @@ func (s *ingressSettings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.sockets.Settle()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return client.NewRenewer(identity, conn, log).Run(ctx) })
-	group.Go(func() error { return process.Run(ctx, companions...) })
+	group.Go(func() error {
+		defer cancel() // it also ends when a successor serves
+		return process.Run(ctx, companions...)
+	})
 	return group.Wait()
 }
 
@@ -88,6 +99,9 @@ func (s *ingressSettings) config(conn grpc.ClientConnInterface, log *slog.Logger
 	s.ingress.Registry = newObserved().registry
 	c := s.ingress
 	c.DataDir, c.Coordinator, c.Log = s.member.dataDir, conn, log
+	if s.sockets != nil {
+		c.Sockets, c.Listen = s.sockets, s.sockets.Listen
+	}
 	c.Facts = &s.facts
 	c.Facts.Version = version
 	c.Facts.HttpPort, c.Facts.HttpsPort = portOf(c.HTTP), portOf(c.HTTPS)
@@ -110,14 +124,18 @@ func (s *ingressSettings) companions(i *ingress.Ingress, log *slog.Logger) ([]in
 	if s.dns == "" && s.facts.GetInternalDns() == "" {
 		return nil, nil
 	}
-	server, err := dns.New(dns.Config{
+	config := dns.Config{
 		Public:     addresses(s.dns),
 		Internal:   addresses(s.facts.GetInternalDns()),
 		Upstreams:  s.upstreams,
 		Source:     dns.Follow(i.Routes, log),
 		Registerer: s.ingress.Registry,
 		Log:        log,
-	})
+	}
+	if s.sockets != nil {
+		config.Listen, config.ListenPacket = s.sockets.Listen, s.sockets.ListenPacket
+	}
+	server, err := dns.New(config)
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// DrainTimeout bounds the wait for requests in flight when Run ends.
 	DrainTimeout time.Duration
+	// Serving is called once connections are taken; nil for nobody.
+	Serving func()
 	// Succeeded is closed when another process accepts on the same sockets: a drain
 	// leaves new connections to it. Nil when there never is one.
 	Succeeded <-chan struct{}
@@ -91,6 +93,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Log.Info("serving", "component", "caddy", "https", addresses(cfg.Listeners.HTTPS),
 		"http", addresses(cfg.Listeners.HTTP), "internal_http", addresses(cfg.Listeners.InternalHTTP))
+	if cfg.Serving != nil {
+		cfg.Serving()
+	}
 	select {
 	case <-ctx.Done():
 	case err := <-cfg.door.broken:
