@@ -1,0 +1,49 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// RELIABILITY row C5. A new process takes the place of an ingress under load: nothing
+// is refused, nothing is lost, and the old one ends by itself.
+func TestC5_ANewProcessTakesOver(t *testing.T) {
+	c := newCluster(t, 1, 1)
+	newRolled(c, 2)
+	load := c.startClients(600, c.edges...)
+	old := c.ingresses[0]
+	for range 2 {
+		next := c.beside(old)
+		old.awaitEnd(20 * time.Second)
+		load.reach(load.now().Requests+600, time.Now().Add(2*time.Second))
+		old = next
+	}
+	got := load.stop()
+	fmt.Print(got)
+	if got.Failed > 0 {
+		t.Errorf("%d of %d requests failed:\n%s", got.Failed, got.Requests, got.failures())
+	}
+}
+
+// beside starts another process with the configuration of one that runs.
+func (c *cluster) beside(p *process) *process {
+	c.t.Helper()
+	return c.process(p.name, p.start)
+}
+
+// awaitEnd waits until the program has ended by itself, and well.
+func (p *process) awaitEnd(most time.Duration) {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			p.t.Errorf("%s ended with %v", p.name, err)
+		}
+		p.ended = nil
+	case <-time.After(most):
+		p.t.Errorf("%s still runs after %s", p.name, most)
+	}
+}
