@@ -17,7 +17,7 @@ func TestC5_ANewProcessTakesOver(t *testing.T) {
 	old := c.ingresses[0]
 	for range 2 {
 		next := c.beside(old)
-		old.awaitEnd(20 * time.Second)
+		old.awaitEnd(t, 20 * time.Second)
 		load.reach(load.now().Requests+600, time.Now().Add(2*time.Second))
 		old = next
 	}
@@ -35,15 +35,15 @@ func (c *cluster) beside(p *process) *process {
 }
 
 // awaitEnd waits until the program has ended by itself, and well.
-func (p *process) awaitEnd(most time.Duration) {
-	p.t.Helper()
+func (p *process) awaitEnd(t testing.TB, most time.Duration) {
+	t.Helper()
 	select {
 	case err := <-p.ended:
 		if err != nil {
-			p.t.Errorf("%s ended with %v", p.name, err)
+			t.Errorf("%s ended with %v", p.name, err)
 		}
 		p.ended = nil
 	case <-time.After(most):
-		p.t.Errorf("%s still runs after %s", p.name, most)
+		t.Errorf("%s still runs after %s", p.name, most)
 	}
 }
