@@ -44,10 +44,10 @@ func (a *app) clusterStatus(ctx context.Context) error {
 	if answer.Ingresses, err = encode(ingresses); err != nil {
 		return err
 	}
-	return a.showValue(answer, func(t *table) { clusterTable(t, info, ingresses.GetIngresses()) })
+	return a.showValue(answer, func(t *table) { clusterTable(t, info, ingresses) })
 }
 
-func clusterTable(t *table, info *runwayv1.InfoResponse, ingresses []*runwayv1.Ingress) {
+func clusterTable(t *table, info *runwayv1.InfoResponse, ingresses *runwayv1.ListIngressesResponse) {
 	t.row("cluster", info.GetCluster())
 	t.row("domain", info.GetDomain())
 	t.row("version", info.GetVersion())
@@ -60,10 +60,11 @@ func clusterTable(t *table, info *runwayv1.InfoResponse, ingresses []*runwayv1.I
 		t.row(m.GetId(), m.GetAddress(), yes(m.GetVoter()), yes(m.GetLeader()))
 	}
 	t.text("")
-	t.row("INGRESS", "STATE", "ADDRESSES", "PORTS", "VERSION")
-	for _, i := range ingresses {
-		t.row(firstNonEmpty(i.GetName(), i.GetId()), word(i.GetStatus().GetPhase().String(), "INGRESS_PHASE_"),
-			strings.Join(i.GetFacts().GetPublicAddresses(), " "), fmt.Sprintf("%d, %d", i.GetFacts().GetHttpPort(), i.GetFacts().GetHttpsPort()), i.GetFacts().GetVersion())
+	t.row("INGRESS", "STATE", "ROUTES", "ADDRESSES", "PORTS", "VERSION")
+	for _, view := range ingresses.GetViews() {
+		i := view.GetIngress()
+		t.row(ingressName(i), ingressPhase(i), fmt.Sprintf("%d of %d", view.GetGeneration(), ingresses.GetGeneration()),
+			strings.Join(i.GetFacts().GetPublicAddresses(), " "), ports(i), i.GetFacts().GetVersion())
 	}
 }
 

@@ -118,7 +118,7 @@ func TestExit_LastLineOfEveryCommand(t *testing.T) {
 	for _, method := range []string{
 		"Info", "CreateSpace", "ListSpaces", "GetSpace", "DeleteSpace", "Deploy", "ListServices", "GetService", "ListReplicas", "ListRevisions",
 		"Scale", "Restart", "Rollback", "DeleteService", "Logs", "Why", "GetDeployment", "ListDeployments", "WatchDeployment", "CancelDeployment",
-		"ListNodes", "CreateJoinToken", "ListIngresses", "ListEvents", "CreateToken", "ListTokens", "RevokeToken",
+		"ListNodes", "CreateJoinToken", "ListIngresses", "SetCordon", "RemoveNode", "RemoveIngress", "AcceptRoutes", "ListEvents", "CreateToken", "ListTokens", "RevokeToken",
 	} {
 		refused[method] = clitest.Refusal(codes.PermissionDenied, &runwayv1.Cause{Code: string(code.PermissionDenied), Summary: "the token may not do this"})
 	}
@@ -126,7 +126,7 @@ func TestExit_LastLineOfEveryCommand(t *testing.T) {
 	for _, args := range []string{
 		"deploy -f DIR", "status", "status web", "ps", "logs web", "logs web -f", "events", "events -f", "why web", "revisions web", "scale web 2", "restart web", "rollback web",
 		"delete web -y", "deployments list web", "deployments show x", "deployments attach x", "deployments cancel x", "deployments report x", "spaces list", "spaces show x", "spaces create shop",
-		"spaces delete x -y", "nodes list", "nodes join-token", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
+		"spaces delete x -y", "nodes list", "nodes join-token", "nodes cordon x", "nodes uncordon x", "nodes rm x -y", "ingresses list", "ingresses rm x -y", "routes accept x -y", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
 	} {
 		o := (&run{fake: &clitest.Fake{Refuse: refused}, args: args, dir: dir, env: map[string]string{"TAG": "1"}}).do(t)
 		if o.exit != exitDenied || !strings.HasSuffix(o.stderr, "\nRW-7002 the token may not do this\n") || o.stdout != "" {

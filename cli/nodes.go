@@ -37,7 +37,58 @@ func (a *app) nodesCommand() *cobra.Command {
 	f.StringVar(&flags.pool, "pool", "", "pool of the node")
 	f.Uint32Var(&flags.uses, "uses", 1, "machines that may join with it")
 	f.DurationVar(&flags.ttl, "ttl", defaultJoinTTL, "how long it is valid")
-	return noun("nodes", "List nodes and let machines join", list, join)
+	var force bool
+	remove := &cobra.Command{
+		Use: "rm NODE", Short: "Forget a node that is gone for good", Args: exactly("NODE"),
+		Long: "Rm forgets a node, by its name or ID, and its replicas; new ones are made elsewhere. One that is not down and has replicas\n" +
+			"is refused without --force: what runs there would go on, and nobody would know. Its certificate is worth nothing from then\n" +
+			"on; the machine can join again with a new join token.",
+		Example: "  runwayctl nodes rm node-3 -y",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.removeNode(cmd.Context(), cmd, args[0], force) },
+	}
+	remove.Flags().BoolVar(&force, "force", false, "although it is not down and has replicas")
+	return noun("nodes", "List, cordon and remove nodes, and let machines join", list, join, a.cordonCommand(true), a.cordonCommand(false), remove)
+}
+
+func (a *app) cordonCommand(cordoned bool) *cobra.Command {
+	use, short := "cordon", "Keep new replicas from a node; those that run there stay"
+	if !cordoned {
+		use, short = "uncordon", "Let a node take new replicas again"
+	}
+	return &cobra.Command{
+		Use: use + " NODE", Short: short, Args: exactly("NODE"), Example: "  runwayctl nodes " + use + " node-1",
+		RunE: func(cmd *cobra.Command, args []string) error { return a.setCordon(cmd.Context(), args[0], cordoned) },
+	}
+}
+
+func (a *app) setCordon(ctx context.Context, name string, cordoned bool) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	if _, err := ask(ctx, c.nodes.SetCordon, &runwayv1.SetCordonRequest{Node: name, Cordoned: cordoned}); err != nil {
+		return err
+	}
+	result := "cordoned"
+	if !cordoned {
+		result = "uncordoned"
+	}
+	return a.showDone(result, "node "+name)
+}
+
+func (a *app) removeNode(ctx context.Context, cmd *cobra.Command, name string, force bool) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	if err := a.confirm(cmd, "forget node "+name+" with its replicas: it cannot come back with its certificate"); err != nil {
+		return err
+	}
+	reply, err := ask(ctx, c.nodes.RemoveNode, &runwayv1.RemoveNodeRequest{Node: name, Force: force})
+	if err != nil {
+		return err
+	}
+	return a.showDone("removed", fmt.Sprintf("node %s with %s", name, count(int(reply.GetReplicas()), "replica", "replicas")))
 }
 
 func (a *app) listNodes(ctx context.Context) error {

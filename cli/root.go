@@ -35,7 +35,7 @@ func (a *app) root() *cobra.Command {
 		a.deployCommand(), a.statusCommand(), a.psCommand(), a.logsCommand(), a.eventsCommand(), a.whyCommand(),
 		a.revisionsCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.deploymentsCommand())
 	addTo(root, groupAdmin,
-		a.spacesCommand(), a.nodesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.versionCommand())
+		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	return root
 }

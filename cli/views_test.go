@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/runway-platform/runway/cli/clitest"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -26,10 +27,7 @@ func fullCluster() *clitest.Fake {
 		},
 		Replicas: 12, ReservedCpuMilli: 1200, ReservedMemoryBytes: 6442450944, LastBeat: clitest.Before(time.Second),
 	}}
-	f.Ingresses = []*runwayv1.Ingress{{
-		Id: "i1", Name: "ingress-1", Status: &runwayv1.IngressStatus{Phase: runwayv1.IngressPhase_INGRESS_PHASE_LIVE},
-		Facts: &runwayv1.IngressFacts{PublicAddresses: []string{"192.0.2.1", "2001:db8::1"}, HttpPort: 80, HttpsPort: 443, Version: "v1.2.3"},
-	}}
+	f.Ingresses = ingresses()
 	f.AllTokens = []*runwayv1.Token{
 		{Id: "t1", Name: "admin", Role: runwayv1.Role_ROLE_CLUSTER_ADMIN, ExpiresAt: timestamppb.New(clitest.Now.Add(time.Hour))},
 		{Id: "t2", Name: "ci", Role: runwayv1.Role_ROLE_SPACE_ADMIN, Spaces: []string{"shop", "blog"}, ExpiresAt: timestamppb.New(clitest.Now.Add(time.Hour))},
@@ -104,6 +102,17 @@ func TestViews(t *testing.T) {
 		"spaces_delete":      "spaces delete gone -y",
 		"nodes":              "nodes list",
 		"nodes_wide":         "nodes list -o wide",
+		"nodes_cordon":       "nodes cordon node-1",
+		"nodes_uncordon":     "nodes uncordon node-1",
+		"nodes_rm":           "nodes rm node-1 -y",
+		"nodes_rm_unasked":   "nodes rm node-1",
+		"nodes_help":         "nodes rm --help",
+		"ingresses":          "ingresses list",
+		"ingresses_wide":     "ingresses list -o wide",
+		"ingresses_rm":       "ingresses rm ingress-2 -y",
+		"ingresses_unasked":  "ingresses rm ingress-2",
+		"routes_accept":      "routes accept ingress-2 -y",
+		"routes_unasked":     "routes accept ingress-2",
 		"join_token":         "nodes join-token --role ingress",
 		"join_token_bad":     "nodes join-token --role viewer",
 		"tokens":             "tokens list",
@@ -138,7 +147,7 @@ func TestViews(t *testing.T) {
 func TestViews_Empty(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"empty_status": "status --all-spaces", "empty_ps": "ps", "empty_nodes": "nodes list", "empty_logs": "logs web", "empty_events": "events", "empty_json": "status -o json",
+		"empty_status": "status --all-spaces", "empty_ps": "ps", "empty_nodes": "nodes list", "empty_ingresses": "ingresses list", "empty_logs": "logs web", "empty_events": "events", "empty_json": "status -o json",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,4 +200,34 @@ func TestLogs_FailWhenNothingCanBeHad(t *testing.T) {
 	t.Parallel()
 	f := &clitest.Fake{Lines: []*runwayv1.LogsResponse{{Problem: "replica web-c: node node-2 is not connected"}}}
 	(&run{fake: f, args: "logs web"}).golden(t, "logs_unavailable")
+}
+
+// ingresses is one that is well but for a name, and one that refuses its routes.
+func ingresses() []*runwayv1.IngressView {
+	refused := code.RoutesWithheld
+	return []*runwayv1.IngressView{
+		{
+			Ingress: &runwayv1.Ingress{
+				Id: "i1", Name: "ingress-1",
+				Status: &runwayv1.IngressStatus{
+					Phase: runwayv1.IngressPhase_INGRESS_PHASE_LIVE, ProblemsOmitted: 2,
+					Problems: []*runwayv1.RouteProblem{{Workload: clitest.Web(), Host: "web.default.runway.localhost", Cause: &runwayv1.Cause{Code: "RW-4101", Summary: "no certificate yet"}}},
+				},
+				Facts: &runwayv1.IngressFacts{PublicAddresses: []string{"192.0.2.1", "2001:db8::1"}, HttpPort: 80, HttpsPort: 443, Version: "v1.2.3", Region: "local"},
+			},
+			Generation: 41, Saved: 40, LastBeat: clitest.Before(time.Second),
+		},
+		{
+			Ingress: &runwayv1.Ingress{
+				Id: "i2", Name: "ingress-2",
+				Status: &runwayv1.IngressStatus{
+					Phase:   runwayv1.IngressPhase_INGRESS_PHASE_LOST,
+					Cause:   &runwayv1.Cause{Code: string(refused), Summary: "refuses its routes: 3 would go without a reason", Fix: refused.Fix()},
+					Refusal: &runwayv1.RouteRefusal{Generation: 41, Going: []*runwayv1.WorkloadKey{clitest.Web()}, GoingTotal: 3},
+				},
+				Facts: &runwayv1.IngressFacts{PublicAddresses: []string{"192.0.2.2"}, HttpPort: 80, HttpsPort: 443, Version: "v1.2.3", Region: "local"},
+			},
+			Generation: 17, Saved: 17, LastBeat: clitest.Before(time.Second), OwesSince: clitest.Before(90 * time.Second),
+		},
+	}
 }

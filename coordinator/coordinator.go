@@ -108,6 +108,9 @@ func (c *Coordinator) compose() error {
 	c.endpoints = endpoint.New(endpoint.Config{
 		Views: c.store.View, Applier: c.node, Acks: c.presence.Acks, Acked: c.presence.Changed, Log: c.log,
 	})
+	if err := c.config.Registerer.Register(endpoint.NewMetrics(c.endpoints)); err != nil {
+		return fmt.Errorf("register metrics of routes: %w", err)
+	}
 	sessions, err := dispatch.NewMetrics(c.config.Registerer)
 	if err != nil {
 		return fmt.Errorf("register metrics of sessions: %w", err)
@@ -136,7 +139,10 @@ func (c *Coordinator) api() (*api.API, error) {
 		Applier:   c.node,
 		Images:    image.New(image.Config{PlainHTTP: c.config.PlainHTTPRegistries}),
 		Logs:      c.dispatch,
+		Sessions:  c.dispatch,
+		Routes:    c.endpoints,
 		LastBeat:  c.presence.LastBeat,
+		Forget:    c.presence.Forget,
 		Authority: c.authority,
 		Leader:    c.leads,
 		Lifetime:  c.lifetime,

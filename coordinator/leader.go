@@ -92,7 +92,7 @@ func (c *Coordinator) leaderLoops() []runner {
 	return []runner{
 		c.endpoints,
 		c.dispatch,
-		nodehealth.New(nodehealth.Config{Views: views, Applier: c.node, LastBeat: c.presence.LastBeat, Unconfirmed: c.endpoints.Unconfirmed, Log: log}),
+		nodehealth.New(nodehealth.Config{Views: views, Applier: c.node, LastBeat: c.presence.LastBeat, Heard: c.presence.Heard, Unconfirmed: c.endpoints.Unconfirmed, Log: log}),
 		spaces.New(spaces.Config{Views: views, Applier: c.node, Log: log}),
 		deployment.New(deployment.Config{Views: views, Applier: c.node, Log: log}),
 		placement.New(placement.Config{Views: views, Applier: c.node, NewID: newReplicaID, Log: log}),

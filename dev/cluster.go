@@ -195,12 +195,12 @@ func (c *cluster) waitReady(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return c.config.missing(nodes.GetNodes(), ingresses.GetIngresses(), spaces.GetSpaces())
+		return c.config.missing(nodes.GetNodes(), ingresses.GetViews(), spaces.GetSpaces())
 	})
 }
 
 // missing says what a cluster still lacks, nil when it is complete.
-func (c Config) missing(nodes []*runwayv1.NodeView, ingresses []*runwayv1.Ingress, spaces []*runwayv1.Space) error {
+func (c Config) missing(nodes []*runwayv1.NodeView, ingresses []*runwayv1.IngressView, spaces []*runwayv1.Space) error {
 	ready, live, open := 0, 0, 0
 	for _, n := range nodes {
 		if n.GetNode().GetStatus().GetPhase() == runwayv1.NodePhase_NODE_PHASE_READY {
@@ -208,7 +208,7 @@ func (c Config) missing(nodes []*runwayv1.NodeView, ingresses []*runwayv1.Ingres
 		}
 	}
 	for _, i := range ingresses {
-		if i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+		if i.GetIngress().GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
 			live++
 		}
 	}

@@ -81,7 +81,7 @@ func TestNodeSettings_NoTwoNodesShareAnything(t *testing.T) {
 func TestMissing_SaysWhatACompleteClusterStillLacks(t *testing.T) {
 	c := valid(t)
 	ready := []*runwayv1.NodeView{{Node: &runwayv1.Node{Status: &runwayv1.NodeStatus{Phase: runwayv1.NodePhase_NODE_PHASE_READY}}}}
-	live := []*runwayv1.Ingress{{Status: &runwayv1.IngressStatus{Phase: runwayv1.IngressPhase_INGRESS_PHASE_LIVE}}}
+	live := []*runwayv1.IngressView{{Ingress: &runwayv1.Ingress{Status: &runwayv1.IngressStatus{Phase: runwayv1.IngressPhase_INGRESS_PHASE_LIVE}}}}
 	open := []*runwayv1.Space{{Status: &runwayv1.SpaceStatus{Phase: runwayv1.SpacePhase_SPACE_PHASE_READY}}}
 	if err := c.missing(ready, live, open); err != nil {
 		t.Errorf("a complete cluster: %v", err)

@@ -43,8 +43,14 @@ func (c *cluster) listed() ([]*runwayv1.Ingress, error) {
 		return nil, err
 	}
 	var reply runwayv1.ListIngressesResponse
-	err := protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(answer.Ingresses, &reply)
-	return reply.GetIngresses(), err
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer.Ingresses, &reply); err != nil {
+		return nil, err
+	}
+	var ingresses []*runwayv1.Ingress
+	for _, view := range reply.GetViews() {
+		ingresses = append(ingresses, view.GetIngress())
+	}
+	return ingresses, nil
 }
 
 // ingressPhase is how the coordinator sees one ingress.

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runway-platform/runway/ingress/certs"
@@ -16,36 +17,48 @@ import (
 // generation is confirmed with a problem for the name.
 const certificateGrace = 2 * time.Second
 
-// confirmation returns what is in use now. When a new name has no certificate
-// yet it returns how long to wait for it instead.
-func confirmation(i *Ingress, now time.Time) (*runwayv1.RouteAck, time.Duration) {
+// maxProblems bounds the problems, and the routes that would go, in a confirmation.
+const maxProblems = 100
+
+// confirmation returns what is in use now.
+func confirmation(i *Ingress) *runwayv1.RouteAck {
 	missing := i.certs.Missing()
-	if wait := freshest(missing, now); wait > 0 {
-		return nil, wait
-	}
 	// The table is read before the counters: Held speaks of it or a later one.
 	table := i.live.Table()
 	ack := &runwayv1.RouteAck{Incarnation: table.Incarnation(), Generation: table.Generation(), Stopping: i.stopping.Load()}
+	ack.Saved = min(i.book.savedIn(table.Incarnation()), table.Generation())
 	for _, id := range i.live.Held() {
 		ack.Held = append(ack.Held, string(id))
 	}
-	for _, p := range i.book.refused() {
+	refused := i.book.refused()
+	for _, p := range refused[:min(len(refused), maxProblems)] {
 		ack.Problems = append(ack.Problems, fromProblem(p))
 	}
-	for _, m := range missing {
+	newest := newestFirst(missing)
+	for _, m := range newest[:min(len(newest), maxProblems-len(ack.GetProblems()))] {
 		ack.Problems = append(ack.Problems, missingProblem(table, m))
 	}
+	ack.ProblemsOmitted = uint32(len(refused) + len(missing) - len(ack.GetProblems())) //nolint:gosec // bounded by the table
 	i.predecessor.joinTo(ack)
-	return ack, 0
+	return ack
 }
 
-// freshest returns how long the youngest name without certificate has left.
-func freshest(missing []certs.Missing, now time.Time) time.Duration {
+// newestFirst puts the names of the deployments in progress before those that were
+// told of long ago.
+func newestFirst(missing []certs.Missing) []certs.Missing {
+	slices.SortStableFunc(missing, func(a, b certs.Missing) int { return b.Since.Compare(a.Since) })
+	return missing
+}
+
+// grace returns how long a confirmation still waits for certificates of new names:
+// each has its own time, and all of them together no more than one, counted from the
+// oldest set that is not confirmed. A stream of new names must not hold it up.
+func grace(missing []certs.Missing, unconfirmed, now time.Time) time.Duration {
 	var wait time.Duration
 	for _, m := range missing {
 		wait = max(wait, m.Since.Add(certificateGrace).Sub(now))
 	}
-	return wait
+	return min(wait, unconfirmed.Add(certificateGrace).Sub(now))
 }
 
 func missingProblem(table *route.Table, m certs.Missing) *runwayv1.RouteProblem {

@@ -28,6 +28,9 @@ func toSet(m *runwayv1.RouteSet) route.Set {
 	for _, key := range m.GetRemoved() {
 		set.Removed = append(set.Removed, toKey(key))
 	}
+	for _, key := range m.GetWithdrawn() {
+		set.Withdrawn = append(set.Withdrawn, toKey(key))
+	}
 	return set
 }
 
@@ -39,6 +42,7 @@ func toWorkload(r *runwayv1.Route) route.Workload {
 		Protocol:       route.HTTP1,
 		RequestTimeout: defaultTimeout,
 		BodyLimit:      bodyLimit,
+		Vacant:         r.GetVacant(),
 	}
 	if r.GetProtocol() == runwayv1.Protocol_PROTOCOL_H2C {
 		w.Protocol = route.H2C

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -44,6 +46,7 @@ type fakeCoordinator struct {
 	runwayv1.UnimplementedIngressSessionServer
 	said    chan *runwayv1.IngressMessage
 	streams chan grpc.BidiStreamingServer[runwayv1.IngressMessage, runwayv1.RouteMessage]
+	saved   atomic.Uint64 // generation that is on disk, by the newest confirmation
 	root    *x509.Certificate
 	rootPEM []byte
 	key     *ecdsa.PrivateKey
@@ -91,10 +94,19 @@ func (f *fakeCoordinator) Connect(stream grpc.BidiStreamingServer[runwayv1.Ingre
 	}
 	f.streams <- stream
 	go func() {
+		var told *runwayv1.RouteAck
 		for {
 			m, err := stream.Recv()
 			if err != nil {
 				return
+			}
+			if ack := m.GetAck(); ack != nil {
+				f.saved.Store(ack.GetSaved())
+				ack.Saved = 0
+				if proto.Equal(told, ack) {
+					continue // it says only that more is on disk
+				}
+				told = ack
 			}
 			f.said <- m
 		}
@@ -175,6 +187,9 @@ func send(t *testing.T, stream grpc.BidiStreamingServer[runwayv1.IngressMessage,
 	if set.GetIncarnation() == "" {
 		set.Incarnation = testIncarnation
 	}
+	if !set.GetFull() && set.GetBase() == 0 {
+		set.Base = set.GetGeneration() - 1
+	}
 	if err := stream.Send(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Routes{Routes: set}}); err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +225,7 @@ func newRoute(service string, addresses ...string) *runwayv1.Route {
 		Hosts:         []string{service + ".default.example.com"},
 		InternalHosts: []string{service + ".default.internal"},
 		Protocol:      runwayv1.Protocol_PROTOCOL_HTTP1,
+		Vacant:        len(addresses) == 0,
 	}
 	for i, address := range addresses {
 		r.Endpoints = append(r.Endpoints, &runwayv1.Endpoint{Replica: service + "-" + string(rune('a'+i)), Address: address, Revision: 3})

@@ -69,11 +69,12 @@ func New(cfg Config) (*Ingress, error) {
 		return nil, err
 	}
 	i.book = newBook(i.live, i.certs, filepath.Join(cfg.DataDir, "routes"), i.log)
-	i.book.load()
+	loaded := i.book.load()
 	if i.sockets, err = openSockets(cfg); err != nil {
 		return nil, err
 	}
 	i.session = newSession(i, coordinator)
+	i.session.fresh.set(loaded)
 	i.metrics = newMetrics(i)
 	if err := cfg.Registry.Register(i.metrics); err != nil {
 		return nil, errors.Join(fmt.Errorf("register metrics: %w", err), i.sockets.close())
@@ -113,9 +114,7 @@ func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 		defer cancel()
 		return i.serve(ctx, background, func() { close(serving) })
 	})
-	group.Go(func() error { return i.certs.Run(background) })
-	group.Go(func() error { return i.book.run(background) })
-	group.Go(func() error { return i.converse(background) })
+	group.Go(func() error { return i.Follow(background) })
 	group.Go(func() error { return i.handOn(background, serving, conn) })
 	group.Go(func() error { return i.serveHealth(front) })
 	for _, companion := range companions {
@@ -140,6 +139,16 @@ func (i *Ingress) nudge() {
 	case i.nudged <- struct{}{}:
 	default:
 	}
+}
+
+// Follow keeps the routes and certificates as the coordinator says until ctx ends. It
+// is what Run does beside serving.
+func (i *Ingress) Follow(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return i.certs.Run(ctx) })
+	group.Go(func() error { return i.book.run(ctx) })
+	group.Go(func() error { return i.converse(ctx) })
+	return group.Wait()
 }
 
 // serve runs Caddy until it is asked to stop, a successor serves, or another part has

@@ -17,6 +17,7 @@ type metrics struct {
 
 	requests, latency, inFlight                                       *prometheus.Desc
 	routes, generation, age, up, refused, withheld, held, certificate *prometheus.Desc
+	unsaved, failed                                                   *prometheus.Desc
 }
 
 func newMetrics(i *Ingress) *metrics {
@@ -32,10 +33,12 @@ func newMetrics(i *Ingress) *metrics {
 		inFlight:    desc("requests_in_flight", "Requests that are not answered yet.", workload...),
 		routes:      desc("routes", "Workloads in the routing table."),
 		generation:  desc("route_generation", "Generation of the routing table."),
-		age:         desc("route_age_seconds", "Time since routes were last received; absent before the first."),
+		age:         desc("route_age_seconds", "How old the routes may be: 0 while a session follows them; absent before the first."),
 		up:          desc("session_up", "1 while the session with the coordinator is open."),
 		refused:     desc("route_sets_refused_total", "Sets of routes that were refused as a whole."),
 		withheld:    desc("route_set_withheld", "1 while a set is refused because more than half of the routes would go with it."),
+		unsaved:     desc("routes_unsaved", "1 while the routes in use are not on disk: a restart would begin with older ones."),
+		failed:      desc("route_saves_failed_total", "Writes of the routes to disk that failed; each is tried again."),
 		held:        desc("replicas_held", "Replicas without a route that still have requests in flight."),
 		certificate: desc("certificates_missing", "Public names without a certificate."),
 	}
@@ -46,7 +49,7 @@ func newMetrics(i *Ingress) *metrics {
 // Describe sends the description of every metric.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		m.requests, m.latency, m.inFlight, m.routes, m.generation, m.age, m.up, m.refused, m.withheld, m.held, m.certificate,
+		m.requests, m.latency, m.inFlight, m.routes, m.generation, m.age, m.up, m.refused, m.withheld, m.held, m.certificate, m.unsaved, m.failed,
 	} {
 		to <- d
 	}
@@ -65,9 +68,11 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	gauge(m.certificate, float64(len(i.certs.Missing())))
 	gauge(m.up, map[bool]float64{true: 1}[i.session.up.Load()])
 	gauge(m.withheld, map[bool]float64{true: 1}[i.session.withheld.Load()])
-	if heard := i.session.heard.Load(); heard != 0 {
-		gauge(m.age, time.Since(time.Unix(0, heard)).Seconds())
+	gauge(m.unsaved, map[bool]float64{true: 1}[i.book.unsaved()])
+	if age, known := i.session.fresh.age(time.Now()); known {
+		gauge(m.age, age.Seconds())
 	}
+	to <- prometheus.MustNewConstMetric(m.failed, prometheus.CounterValue, float64(i.book.failed.Load()))
 	to <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(i.session.refused.Load()))
 	bounds := i.stats.Bounds()
 	for _, c := range i.stats.Snapshot() {

@@ -43,7 +43,7 @@ func (i *Ingress) takeOver() (net.Conn, error) {
 	case err != nil:
 		return nil, err
 	}
-	i.book.load() // what the predecessor served by last
+	i.session.fresh.set(i.book.load()) // what the predecessor served by last
 	if conn != nil {
 		i.predecessor = &predecessor{ingress: i, settled: make(chan struct{})}
 	}
@@ -117,7 +117,7 @@ func (p *predecessor) Connect(stream runwayv1.IngressSession_ConnectServer) erro
 	heard := make(chan error, 1)
 	go func() { heard <- p.listen(stream) }()
 	for set.GetIncarnation() == incarnation {
-		if err := stream.Send(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Routes{Routes: set}}); err != nil {
+		if err := stream.Send(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Routes{Routes: passedOn(set)}}); err != nil {
 			return err
 		}
 		select {
@@ -128,6 +128,15 @@ func (p *predecessor) Connect(stream runwayv1.IngressSession_ConnectServer) erro
 		set, changed = p.ingress.book.watch()
 	}
 	return errOtherIncarnation // it asks again
+}
+
+// passedOn returns the set for a predecessor. It is forced: what goes with it was
+// judged here, and the reasons are not part of the set in use.
+func passedOn(set *runwayv1.RouteSet) *runwayv1.RouteSet {
+	return &runwayv1.RouteSet{
+		Incarnation: set.GetIncarnation(), Generation: set.GetGeneration(), Full: true, Force: true, Domain: set.GetDomain(),
+		Routes: set.GetRoutes(), Ingresses: set.GetIngresses(), Networks: set.GetNetworks(),
+	}
 }
 
 var errOtherIncarnation = errors.New("the routes are of another incarnation now")
@@ -164,6 +173,7 @@ func (p *predecessor) joinTo(ack *runwayv1.RouteAck) {
 		ack.Generation = 0 // nothing is known of it
 	}
 	ack.Generation = min(ack.GetGeneration(), p.ack.GetGeneration())
+	ack.Saved = min(ack.GetSaved(), ack.GetGeneration())
 	ack.Held = append(ack.Held, p.ack.GetHeld()...)
 	slices.Sort(ack.Held)
 	ack.Held = slices.Compact(ack.GetHeld())

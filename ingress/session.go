@@ -27,6 +27,9 @@ const (
 	// A broken session is retried soon, as nothing is acknowledged without one;
 	// the last retries are spread over all ingresses.
 	firstRetry, lastRetry = 50 * time.Millisecond, 3 * time.Second
+	// newsInterval is how often a confirmation is sent again only because names have got
+	// their certificates, or not: a first start with thousands of names is no flood.
+	newsInterval = 500 * time.Millisecond
 )
 
 // errProtocol means that the coordinator sent what it must not.
@@ -43,7 +46,7 @@ type session struct {
 	up          atomic.Bool
 	refused     atomic.Uint64 // sets
 	withheld    atomic.Bool   // a set waits for the coordinator's force
-	heard       atomic.Int64  // unix nanoseconds of the last message
+	fresh       freshness
 }
 
 func newSession(i *Ingress, coordinator runwayv1.IngressSessionClient) *session {
@@ -104,13 +107,13 @@ func (s *session) follow(ctx context.Context, coordinator runwayv1.IngressSessio
 	defer s.up.Store(false)
 	s.ingress.certs.Retry()
 	err = f.loop(ctx)
+	s.fresh.end(time.Now())
 	return f.synced, err
 }
 
 func (s *session) hello() *runwayv1.IngressMessage {
-	table := s.ingress.live.Table()
 	return &runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Hello{Hello: &runwayv1.IngressHello{
-		Name: s.name, Facts: s.facts, Incarnation: table.Incarnation(), Generation: table.Generation(),
+		Name: s.name, Facts: s.facts,
 	}}}
 }
 
@@ -151,7 +154,9 @@ type following struct {
 	synced      bool
 	refusal     *refusal // of the newest set
 	confirmed   *runwayv1.RouteAck
-	sequence    uint64
+	// sent is when it was; unconfirmed is since when a newer set is in use.
+	sent, unconfirmed time.Time
+	sequence          uint64
 	// asked is the newest request for statistics.
 	asked uint64
 	// arrived is called once a set is in use and confirmed, and may be again.
@@ -186,6 +191,7 @@ func (f *following) loop(ctx context.Context) error {
 	var fresh <-chan time.Time // when the wait for new certificates is over
 	for {
 		var err error
+		urgent := true
 		select {
 		case m, ok := <-f.received:
 			if !ok {
@@ -193,16 +199,19 @@ func (f *following) loop(ctx context.Context) error {
 			}
 			err = f.take(m)
 		case <-beat.C:
-			err = f.beat()
+			urgent, err = false, f.beat()
 		case <-f.ingress.live.Freed():
-		case <-f.ingress.certs.Changed():
 		case <-f.ingress.nudged:
+		case <-f.ingress.book.written:
+		case <-f.ingress.certs.Changed():
+			urgent = false
 		case <-fresh:
+			urgent = false
 		}
 		if err != nil {
 			return err
 		}
-		if fresh, err = f.confirm(time.Now()); err != nil {
+		if fresh, err = f.confirm(time.Now(), urgent); err != nil {
 			return err
 		}
 		if f.confirmed != nil {
@@ -213,7 +222,6 @@ func (f *following) loop(ctx context.Context) error {
 
 // take puts a set into use, or answers a request for statistics.
 func (f *following) take(m *runwayv1.RouteMessage) error {
-	f.heard.Store(time.Now().UnixNano())
 	if request := m.GetStats(); request != nil {
 		f.asked = request.GetRequest()
 		return f.count(true)
@@ -246,9 +254,7 @@ func (f *following) count(waited bool) error {
 	since := f.deltas.Since()
 	counts, before := f.deltas.Next(), f.ingress.predecessor.served()
 	table := f.ingress.live.Table()
-	f.deltas.Forget(func(key stats.Key) bool {
-		return table.Routes(route.Key{Space: key.Space, Service: key.Service, Environment: key.Environment}, key.Revision)
-	})
+	f.deltas.Forget(func(series stats.Key) bool { return stays(table, series) })
 	if len(counts) == 0 && len(before) == 0 && !waited {
 		return nil
 	}
@@ -258,21 +264,37 @@ func (f *following) count(waited bool) error {
 	return f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: served}})
 }
 
-// confirm acknowledges what is in use, unless that was done or a new name's
-// certificate is still to come; then it returns when to look again at the latest.
-func (f *following) confirm(now time.Time) (<-chan time.Time, error) {
+// stays tells whether a series may still grow: a replica of the revision has a route,
+// or, for the answers of the ingress itself, the workload has one.
+func stays(table *route.Table, series stats.Key) bool {
+	key := route.Key{Space: series.Space, Service: series.Service, Environment: series.Environment}
+	if series.Revision == 0 {
+		return table.Has(key)
+	}
+	return table.Routes(key, series.Revision)
+}
+
+// confirm acknowledges what is in use, unless that was done. It waits for the
+// certificates of new names, and with what is not urgent, as it is only news of names:
+// then it returns when to look again at the latest.
+func (f *following) confirm(now time.Time, urgent bool) (<-chan time.Time, error) {
 	if !f.synced && f.refusal == nil {
 		return nil, nil
 	}
-	ack, wait := confirmation(f.ingress, now)
-	if wait > 0 {
+	if f.unconfirmed.IsZero() && f.refusal == nil {
+		if wait := f.sent.Add(newsInterval).Sub(now); wait > 0 && !urgent {
+			return time.After(wait), nil
+		}
+	} else if wait := grace(f.ingress.certs.Missing(), f.unconfirmed, now); wait > 0 && f.refusal == nil {
 		return time.After(wait), nil
 	}
+	ack := confirmation(f.ingress)
 	f.refusal.addTo(ack)
+	f.unconfirmed = time.Time{}
 	if proto.Equal(ack, f.confirmed) {
 		return nil, nil
 	}
-	f.confirmed = ack
+	f.confirmed, f.sent = ack, now
 	return nil, f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Ack{Ack: ack}})
 }
 

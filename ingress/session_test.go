@@ -113,14 +113,15 @@ func TestSession_ReportsOddEntriesAndServesTheRest(t *testing.T) {
 			t.Errorf("confirmation = %v, want two problems RW-4201", ack)
 		}
 		for _, host := range []string{"web.default.example.com", "api.default.example.com"} {
-			if r, ok := i.live.Table().Lookup(route.Public, host); !ok || r.Targets() != 1 {
+			if r, ok := i.live.Table().Lookup(route.Public, host); !ok || len(r.Endpoints) != 1 {
 				t.Errorf("%s has no route to its good replica", host)
 			}
 		}
 	})
 }
 
-func TestSession_RefusesOldAndForeignSetsAndKeepsItsOwn(t *testing.T) {
+// RELIABILITY C2.
+func TestC2_RefusesOldAndForeignSetsAndKeepsItsOwn(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -128,7 +129,7 @@ func TestSession_RefusesOldAndForeignSetsAndKeepsItsOwn(t *testing.T) {
 	}{
 		{"older generation", &runwayv1.RouteSet{Generation: 4, Full: true}},
 		{"set of another incarnation", &runwayv1.RouteSet{Incarnation: "second", Generation: 9, Full: true}},
-		{"repeated difference", &runwayv1.RouteSet{Generation: 5, Removed: []*runwayv1.WorkloadKey{key("web")}}},
+		{"repeated difference", &runwayv1.RouteSet{Generation: 5, Withdrawn: []*runwayv1.WorkloadKey{key("web")}, Removed: []*runwayv1.WorkloadKey{key("web")}}},
 	}
 	for _, tt := range tests {
 		dir := t.TempDir()
@@ -179,7 +180,7 @@ func TestSession_ServesFromDiskAndSaysWhatItServes(t *testing.T) {
 		stream := <-f.streams
 		send(t, stream, &runwayv1.RouteSet{Generation: 1, Full: true, Domain: "example.com", Routes: []*runwayv1.Route{newRoute("web", "10.0.0.1:20000"), newRoute("api")}})
 		next(t, f, acks)
-		send(t, stream, &runwayv1.RouteSet{Generation: 2, Domain: "example.com", Removed: []*runwayv1.WorkloadKey{key("api")}})
+		send(t, stream, &runwayv1.RouteSet{Generation: 2, Domain: "example.com", Removed: []*runwayv1.WorkloadKey{key("api")}, Withdrawn: []*runwayv1.WorkloadKey{key("api")}})
 		next(t, f, acks)
 		synctest.Wait()
 		stop()
@@ -199,8 +200,8 @@ func TestSession_ServesFromDiskAndSaysWhatItServes(t *testing.T) {
 		if _, err := i.certs.Certificate("web.default.example.com"); err != nil {
 			t.Errorf("after a restart without a coordinator: %v", err)
 		}
-		if hello := i.session.hello().GetHello(); hello.GetGeneration() != 2 || hello.GetIncarnation() != testIncarnation {
-			t.Errorf("hello = %v, want generation 2 from disk", hello)
+		if table := i.live.Table(); table.Generation() != 2 || table.Incarnation() != testIncarnation {
+			t.Errorf("serves generation %d of %q, want 2 from disk", table.Generation(), table.Incarnation())
 		}
 		if set := i.Routes(); len(set.GetRoutes()) != 1 || set.GetDomain() != "example.com" {
 			t.Errorf("Routes() = %v", set)
@@ -234,7 +235,7 @@ func TestSession_StartsEmptyOnADamagedFile(t *testing.T) {
 			if err := os.WriteFile(path, damage.to(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if set, err := readSet(path); !errors.Is(err, errDamaged) {
+			if set, _, err := readSet(path); !errors.Is(err, errDamaged) {
 				t.Errorf("readSet = %v, %v; want %v", set, err, errDamaged)
 			}
 		})

@@ -3,18 +3,19 @@ package ingress
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/runway-platform/runway/ingress/route"
-	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// refusal is a set that was not taken because too many routes would have gone. The
+// refusal is a set that was not taken because too many routes would have gone with it
+// and it did not say why. The
 // session goes on, as everything else about its coordinator is sound: it may look
 // again and send the full set with force.
 type refusal struct {
 	generation uint64
-	reason     error
+	shrink     *route.ShrinkError
 }
 
 // errOnRefused is why a difference is not taken: its base was refused.
@@ -28,27 +29,52 @@ func (f *following) apply(set *runwayv1.RouteSet) error {
 	}
 	err := errOnRefused
 	if f.refusal == nil || set.GetFull() {
+		if err := f.follows(set); err != nil {
+			return err
+		}
 		err = f.ingress.book.apply(set)
 	}
 	switch {
 	case err == nil:
-		f.synced, f.refusal = true, nil
-		f.withheld.Store(false)
-	case errors.Is(err, route.ErrShrinks):
-		f.refuse(set, err)
-		f.log.Error("routes refused and the old ones kept: too many would go at once", "generation", set.GetGeneration(), "err", err)
+		f.taken(time.Now())
+		return nil
 	case errors.Is(err, errOnRefused):
-		f.refuse(set, f.refusal.reason)
-	default:
+		f.refuse(set, f.refusal.shrink)
+		return nil
+	}
+	var shrink *route.ShrinkError
+	if !errors.As(err, &shrink) {
 		return err
+	}
+	f.log.Error("routes refused and the old ones kept: too many would go at once without a reason", "generation", set.GetGeneration(), "err", err)
+	f.refuse(set, shrink)
+	return nil
+}
+
+// follows refuses a difference from another set than the one in use: one was lost, or
+// overtaken, and only the full set of a new session mends that.
+func (f *following) follows(set *runwayv1.RouteSet) error {
+	if now := f.ingress.live.Table().Generation(); !set.GetFull() && set.GetBase() != now {
+		return fmt.Errorf("difference of generation %d builds on %d, and %d is in use: %w", set.GetGeneration(), set.GetBase(), now, route.ErrStale)
 	}
 	return nil
 }
 
-func (f *following) refuse(set *runwayv1.RouteSet, reason error) {
-	f.refusal = &refusal{generation: set.GetGeneration(), reason: reason}
+// taken notes that a set is in use, which is to be confirmed.
+func (f *following) taken(now time.Time) {
+	f.synced, f.refusal = true, nil
+	f.withheld.Store(false)
+	f.fresh.begin()
+	if f.unconfirmed.IsZero() {
+		f.unconfirmed = now
+	}
+}
+
+func (f *following) refuse(set *runwayv1.RouteSet, shrink *route.ShrinkError) {
+	f.refusal = &refusal{generation: set.GetGeneration(), shrink: shrink}
 	f.refused.Add(1)
 	f.withheld.Store(true)
+	f.fresh.end(time.Now())
 }
 
 // addTo says in a confirmation what was refused, if anything was.
@@ -56,6 +82,8 @@ func (r *refusal) addTo(ack *runwayv1.RouteAck) {
 	if r == nil {
 		return
 	}
-	ack.Refused = r.generation
-	ack.Problems = append(ack.Problems, newProblem(route.Key{}, "", code.RouteRefused, r.reason.Error()))
+	ack.Refused, ack.GoingTotal = r.generation, uint32(len(r.shrink.Going)) //nolint:gosec // bounded by the table
+	for _, key := range r.shrink.Going[:min(len(r.shrink.Going), maxProblems)] {
+		ack.Going = append(ack.Going, fromKey(key))
+	}
 }

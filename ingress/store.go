@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -35,11 +36,21 @@ func writeSet(path string, set *runwayv1.RouteSet) error {
 	return atomicfile.Write(path, append(content, body...), 0o600)
 }
 
-func readSet(path string) (*runwayv1.RouteSet, error) {
+// readSet returns the set in a file and when it was written.
+func readSet(path string) (*runwayv1.RouteSet, time.Time, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read routes: %w", err)
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read routes: %w", err)
+		return nil, time.Time{}, fmt.Errorf("read routes: %w", err)
 	}
+	set, err := decodeSet(path, content)
+	return set, info.ModTime(), err
+}
+
+func decodeSet(path string, content []byte) (*runwayv1.RouteSet, error) {
 	if len(content) < header || !bytes.HasPrefix(content, []byte(magic)) {
 		return nil, fmt.Errorf("read routes %q: %w", path, errDamaged)
 	}

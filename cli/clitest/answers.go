@@ -206,7 +206,27 @@ func (f *Fake) CreateJoinToken(context.Context, *runwayv1.CreateJoinTokenRequest
 
 // ListIngresses answers with Ingresses.
 func (f *Fake) ListIngresses(context.Context, *runwayv1.ListIngressesRequest) (*runwayv1.ListIngressesResponse, error) {
-	return &runwayv1.ListIngressesResponse{Ingresses: f.Ingresses}, nil
+	return &runwayv1.ListIngressesResponse{Views: f.Ingresses, Generation: 41}, nil
+}
+
+// SetCordon accepts.
+func (f *Fake) SetCordon(context.Context, *runwayv1.SetCordonRequest) (*runwayv1.SetCordonResponse, error) {
+	return &runwayv1.SetCordonResponse{}, nil
+}
+
+// RemoveNode accepts, with two replicas.
+func (f *Fake) RemoveNode(context.Context, *runwayv1.RemoveNodeRequest) (*runwayv1.RemoveNodeResponse, error) {
+	return &runwayv1.RemoveNodeResponse{Replicas: 2}, nil
+}
+
+// RemoveIngress accepts.
+func (f *Fake) RemoveIngress(context.Context, *runwayv1.RemoveIngressRequest) (*runwayv1.RemoveIngressResponse, error) {
+	return &runwayv1.RemoveIngressResponse{}, nil
+}
+
+// AcceptRoutes accepts.
+func (f *Fake) AcceptRoutes(context.Context, *runwayv1.AcceptRoutesRequest) (*runwayv1.AcceptRoutesResponse, error) {
+	return &runwayv1.AcceptRoutesResponse{}, nil
 }
 
 // runwayv1.EventsServer

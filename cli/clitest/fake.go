@@ -37,7 +37,7 @@ type Fake struct {
 	Revisions   *runwayv1.ListRevisionsResponse
 	History     []*runwayv1.Deployment
 	AllNodes    []*runwayv1.NodeView
-	Ingresses   []*runwayv1.Ingress
+	Ingresses   []*runwayv1.IngressView
 	AllTokens   []*runwayv1.Token
 	AllEvents   []*runwayv1.Event
 	Lines       []*runwayv1.LogsResponse

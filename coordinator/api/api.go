@@ -18,6 +18,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/dispatch"
 	"github.com/runway-platform/runway/coordinator/identity"
+	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -52,6 +53,17 @@ type logSource interface {
 	Logs(ctx context.Context, replica string, options *runwayv1.LogOptions) (*dispatch.LogStream, error)
 }
 
+// sessions is what can be asked of an ingress; its errors are those of package dispatch.
+type sessions interface {
+	AcceptRoutes(ingress string, going uint32) error
+}
+
+// routes is how far the ingresses follow the present routes.
+type routes interface {
+	Generation() uint64
+	Standing(ingress string) presence.Standing
+}
+
 // Config of the API. All fields but Metrics are required.
 type Config struct {
 	// Views returns the newest state.
@@ -59,8 +71,13 @@ type Config struct {
 	Applier applier
 	Images  resolver
 	Logs    logSource
-	// LastBeat returns when a node was heard of last by this leader.
+	// Sessions and Routes are of the ingresses.
+	Sessions sessions
+	Routes   routes
+	// LastBeat returns when a machine was heard of last by this leader; Forget drops
+	// what the leader remembers of one that was removed.
 	LastBeat func(id string) time.Time
+	Forget   func(id string)
 	// Authority signs for machines; nil while it is not known.
 	Authority func() *identity.Authority
 	// Leader returns the address of the leader, empty when there is none, and
@@ -78,7 +95,7 @@ type Config struct {
 }
 
 func (c Config) validate() error {
-	if c.Views == nil || c.Applier == nil || c.Images == nil || c.Logs == nil || c.LastBeat == nil ||
+	if c.Views == nil || c.Applier == nil || c.Images == nil || c.Logs == nil || c.Sessions == nil || c.Routes == nil || c.LastBeat == nil || c.Forget == nil ||
 		c.Authority == nil || c.Leader == nil || c.Members == nil || c.Log == nil {
 		return errors.New("check api configuration: a required part is missing")
 	}

@@ -30,6 +30,9 @@ func (a *API) machine(certificate *x509.Certificate, now time.Time) (caller.Call
 	if err != nil || name.Cluster != a.view().Cluster().GetId() {
 		return caller.Caller{}, unauthenticated()
 	}
+	if a.view().RemovedMachine(name.ID) != nil {
+		return caller.Caller{}, refuse(unauthenticatedStatus, code.MachineRemoved, "machine %q was removed from the cluster", name.ID)
+	}
 	return caller.Caller{ID: name.ID, Name: name.ID, Role: name.Role, Expires: certificate.NotAfter}, nil
 }
 

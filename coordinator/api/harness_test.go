@@ -46,6 +46,10 @@ func (r resolved) Resolve(ctx context.Context, reference string) (string, error)
 type noRoutes struct{}
 
 func (noRoutes) Current() (*runwayv1.RouteSet, <-chan struct{}) { return nil, nil }
+func (noRoutes) Generation() uint64                             { return 7 }
+func (noRoutes) Standing(string) presence.Standing {
+	return presence.Standing{Generation: 5, Saved: 4, Since: coordinatortest.Epoch}
+}
 
 // journal collects the log of a bench.
 type journal struct {
@@ -117,7 +121,8 @@ func (b *bench) serve() {
 	})
 	var err error
 	b.api, err = New(Config{
-		Views: b.state.View, Applier: b.state, Logs: b.dispatch, LastBeat: remembered.LastBeat,
+		Views: b.state.View, Applier: b.state, Logs: b.dispatch, Sessions: b.dispatch, Routes: noRoutes{},
+		LastBeat: remembered.LastBeat, Forget: remembered.Forget,
 		Images:    resolved(func(ctx context.Context, r string) (string, error) { return b.images(ctx, r) }),
 		Authority: func() *identity.Authority { return b.authority },
 		Leader:    leader,

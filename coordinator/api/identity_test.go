@@ -195,7 +195,7 @@ func TestRenew_OnlyForItselfAndWhileKnown(t *testing.T) {
 	}
 	b.state.Must(t, &runwayv1.RemoveNode{Node: "node-1"})
 	_, err = service.Renew(testContext(t), &runwayv1.RenewRequest{Csr: csr})
-	wantCode(t, err, code.PermissionDenied)
+	wantCode(t, err, code.MachineRemoved)
 }
 
 func TestTokens_LiveAndDie(t *testing.T) {

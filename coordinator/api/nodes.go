@@ -37,11 +37,6 @@ func (s nodeService) ListNodes(context.Context, *runwayv1.ListNodesRequest) (*ru
 	return answer, nil
 }
 
-func (s nodeService) ListIngresses(context.Context, *runwayv1.ListIngressesRequest) (*runwayv1.ListIngressesResponse, error) {
-	view := s.view()
-	return &runwayv1.ListIngressesResponse{Ingresses: view.Ingresses(), Index: view.Index()}, nil
-}
-
 func (s nodeService) CreateJoinToken(ctx context.Context, request *runwayv1.CreateJoinTokenRequest) (*runwayv1.CreateJoinTokenResponse, error) {
 	if machinePrefix[request.GetRole()] == "" {
 		return nil, invalid(code.SpecInvalid, "join tokens are for nodes and ingresses, not %s", request.GetRole())

@@ -98,6 +98,10 @@ var rights = map[string]right{
 	runwayv1.Nodes_ListNodes_FullMethodName:       {roles: overseers},
 	runwayv1.Nodes_ListIngresses_FullMethodName:   {roles: overseers},
 	runwayv1.Nodes_CreateJoinToken_FullMethodName: {roles: operators, writes: true},
+	runwayv1.Nodes_SetCordon_FullMethodName:       {roles: operators, writes: true},
+	runwayv1.Nodes_RemoveNode_FullMethodName:      {roles: operators, writes: true},
+	runwayv1.Nodes_RemoveIngress_FullMethodName:   {roles: operators, writes: true},
+	runwayv1.Nodes_AcceptRoutes_FullMethodName:    {roles: operators, writes: true},
 
 	runwayv1.Events_ListEvents_FullMethodName: {roles: watchers, space: ofWorkloadOrAll},
 

@@ -153,6 +153,10 @@ var matrix = map[string]string{
 	"Nodes.ListNodes":              "operator auditor cluster_admin",
 	"Nodes.ListIngresses":          "operator auditor cluster_admin",
 	"Nodes.CreateJoinToken":        "operator cluster_admin",
+	"Nodes.SetCordon":              "operator cluster_admin",
+	"Nodes.RemoveNode":             "operator cluster_admin",
+	"Nodes.RemoveIngress":          "operator cluster_admin",
+	"Nodes.AcceptRoutes":           "operator cluster_admin",
 }
 
 // short is Service.Method.

@@ -466,11 +466,25 @@ func TestWhy(t *testing.T) {
 	if got := sprint(codesSeen); got != "[RW-1203 RW-5003 RW-4002]" {
 		t.Errorf("chain = %s", got)
 	}
-	b.state.Must(t, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_READY}, coordinatortest.RegisterIngress("i1"),
+	b.state.Must(t, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_READY}, &runwayv1.SetIngressPhase{Ingress: "i1", Phase: runwayv1.IngressPhase_INGRESS_PHASE_LIVE},
 		coordinatortest.Report("n1", "r1", runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING), &runwayv1.ConfirmRoutes{Serving: []string{"r1"}})
 	b.succeed(d)
 	if got := why(); got.GetSummary() != "healthy: 1 of 1 replicas ready, 1 serving" {
 		t.Errorf("healthy: %v", got)
+	}
+	report := func(workload *runwayv1.WorkloadKey) {
+		b.state.Must(t, &runwayv1.ReportIngress{Ingress: "i1", Problems: []*runwayv1.RouteProblem{{
+			Workload: workload, Host: "web.own.runway.localhost", Cause: &runwayv1.Cause{Code: string(code.CertificateFailed), Summary: "no certificate yet"},
+		}}})
+	}
+	report(key("own", "other"))
+	if got := why(); len(got.GetCauses()) != 0 {
+		t.Errorf("problem of another service: %v", got)
+	}
+	report(key("own", "web"))
+	want := "RW-4101 ingress i1 does not serve web.own.runway.localhost: no certificate yet (1 of 1 replicas ready, 1 serving)"
+	if got := why(); got.GetSummary() != want {
+		t.Errorf("name without certificate: got %q, want %q", got.GetSummary(), want)
 	}
 }
 

@@ -56,6 +56,9 @@ func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.D
 			add(nodeCause(view.Node(id)))
 		}
 	}
+	for _, cause := range routeProblems(view, state.IDOf(workload.GetKey())) {
+		add(cause)
+	}
 	add(ingressCause(view, presentRevision(view, workload).GetSpec()))
 	return causes
 }
@@ -91,10 +94,18 @@ func ingressCause(view *state.View, spec *runwayv1.RevisionSpec) *runwayv1.Cause
 			return nil
 		}
 	}
+	for _, i := range view.Ingresses() {
+		if refusal := i.GetStatus().GetRefusal(); refusal != nil {
+			return &runwayv1.Cause{
+				Code: string(code.RoutesWithheld), Fix: code.RoutesWithheld.Fix(),
+				Summary: fmt.Sprintf("ingress %s refuses its routes, because %d would go without a reason", i.GetName(), refusal.GetGoingTotal()),
+			}
+		}
+	}
 	return &runwayv1.Cause{
 		Code:    string(code.NoHealthyReplica),
 		Summary: "no ingress is live, so nobody can confirm the service's routes",
-		Fix:     "start an ingress; `runwayctl nodes list` shows those that are known",
+		Fix:     "start an ingress; `runwayctl ingresses list` shows those that are known",
 	}
 }
 

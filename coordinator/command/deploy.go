@@ -154,6 +154,7 @@ func startDeployment(tx *state.Tx, workload *runwayv1.Workload, revision uint64,
 	}
 	workload.ActiveDeployment = deployment.GetId()
 	tx.PutWorkload(workload)
+	tx.DeleteDeletedWorkload(state.IDOf(workload.GetKey()))
 	tx.PutDeployment(deployment)
 	tx.PutEvent(ofDeployment(deployment, "deployment.started", c.GetMessage()))
 	return deployment

@@ -77,6 +77,10 @@ func story() []proto.Message {
 		RegisterNode("n2"),
 		&runwayv1.SetIngressPhase{Ingress: "i2", Phase: runwayv1.IngressPhase_INGRESS_PHASE_LOST, Reason: "silent"},
 		&runwayv1.RemoveIngress{Ingress: "i2"},
+		RegisterIngress("i2"),
+		&runwayv1.ReportIngress{Ingress: "i1", ProblemsOmitted: 1,
+			Problems: []*runwayv1.RouteProblem{{Workload: Key("web"), Host: "web.runway.localhost", Cause: &runwayv1.Cause{Code: "RW-4101", Summary: "no certificate"}}},
+			Refusal:  &runwayv1.RouteRefusal{Generation: 30, Going: []*runwayv1.WorkloadKey{Key("web")}, GoingTotal: 1}},
 		&runwayv1.DeleteWorkload{Workload: shop, By: "alice"},
 		&runwayv1.PurgeWorkload{Workload: shop},
 		&runwayv1.PutSpace{Name: "shop", Spec: &runwayv1.SpaceSpec{Delete: true}},
@@ -186,7 +190,7 @@ func TestStory_happens(t *testing.T) {
 			t.Logf("%d %T: %v", i+1, story()[i], err)
 		}
 	}
-	if len(rejected) != 3 || rejected["*runwayv1.PutSpace"] != 1 || rejected["*runwayv1.UseJoinToken"] != 1 || rejected["*runwayv1.Deploy"] != 1 {
+	if len(rejected) != 4 || rejected["*runwayv1.RegisterIngress"] != 1 || rejected["*runwayv1.PutSpace"] != 1 || rejected["*runwayv1.UseJoinToken"] != 1 || rejected["*runwayv1.Deploy"] != 1 {
 		t.Errorf("rejected %v", rejected)
 	}
 }

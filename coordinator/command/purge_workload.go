@@ -9,7 +9,7 @@ import (
 )
 
 // purgeWorkload forgets a deleted workload and its history, once no replica is
-// left.
+// left. That it was deleted is remembered for ingresses that are away.
 func purgeWorkload(tx *state.Tx, c *runwayv1.PurgeWorkload) (proto.Message, error) {
 	id := state.IDOf(c.GetWorkload())
 	workload := tx.Workload(id)
@@ -31,6 +31,7 @@ func purgeWorkload(tx *state.Tx, c *runwayv1.PurgeWorkload) (proto.Message, erro
 		tx.DeleteWanted(id, wanted.GetRegion())
 	}
 	tx.DeleteWorkload(id)
+	tx.PutDeletedWorkload(workload.GetKey())
 	tx.PutEvent(ofWorkload(c.GetWorkload(), "workload.deleted", "service "+string(id)))
 	return nil, nil
 }

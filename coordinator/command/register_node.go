@@ -33,6 +33,9 @@ func registerNode(tx *state.Tx, c *runwayv1.RegisterNode) (proto.Message, error)
 	if err := checkFacts(c.GetFacts()); err != nil {
 		return nil, err
 	}
+	if err := checkNotRemoved(tx, c.GetNode()); err != nil {
+		return nil, err
+	}
 	old := tx.Node(c.GetNode())
 	if old == nil && tx.Count(state.TableNodes) >= maxNodes {
 		return nil, reject(ErrInvalid, code.SpecInvalid, "the cluster has %d nodes, which is the most", maxNodes)
@@ -46,6 +49,15 @@ func registerNode(tx *state.Tx, c *runwayv1.RegisterNode) (proto.Message, error)
 		tx.PutEvent(ofNode(node.GetId(), "node.ready", "node "+node.GetName()+" registered"))
 	}
 	return node, nil
+}
+
+// checkNotRemoved refuses a machine that an operator removed: its certificate may be
+// valid for a while.
+func checkNotRemoved(tx *state.Tx, id string) error {
+	if tx.RemovedMachine(id) == nil {
+		return nil
+	}
+	return reject(ErrConflict, code.MachineRemoved, "machine %q was removed from the cluster", id)
 }
 
 func checkFacts(facts *runwayv1.NodeFacts) error {

@@ -33,6 +33,7 @@ var registry = map[runwayv1.CommandKind]handler{
 	runwayv1.CommandKind_COMMAND_KIND_REGISTER_INGRESS:      handle(1, registerIngress),
 	runwayv1.CommandKind_COMMAND_KIND_SET_INGRESS_PHASE:     handle(1, setIngressPhase),
 	runwayv1.CommandKind_COMMAND_KIND_REMOVE_INGRESS:        handle(1, removeIngress),
+	runwayv1.CommandKind_COMMAND_KIND_REPORT_INGRESS:        handle(1, reportIngress),
 	runwayv1.CommandKind_COMMAND_KIND_PUT_TOKEN:             handle(1, putToken),
 	runwayv1.CommandKind_COMMAND_KIND_REVOKE_TOKEN:          handle(1, revokeToken),
 	runwayv1.CommandKind_COMMAND_KIND_PUT_JOIN_TOKEN:        handle(1, putJoinToken),

@@ -11,7 +11,7 @@ import (
 )
 
 // removeNode forgets a node and its replicas, whatever they do: the machine is
-// gone for good.
+// gone for good, and its identity does not come back.
 func removeNode(tx *state.Tx, c *runwayv1.RemoveNode) (proto.Message, error) {
 	node := tx.Node(c.GetNode())
 	if node == nil {
@@ -22,6 +22,7 @@ func removeNode(tx *state.Tx, c *runwayv1.RemoveNode) (proto.Message, error) {
 		tx.DeleteReplica(replica.GetId())
 	}
 	tx.DeleteNode(node.GetId())
+	tx.PutRemovedMachine(node.GetId())
 	tx.PutEvent(ofNode(node.GetId(), "node.removed", fmt.Sprintf("node %s with %d replicas", node.GetName(), len(replicas))))
 	return nil, nil
 }

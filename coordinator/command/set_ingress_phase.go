@@ -21,9 +21,13 @@ func setIngressPhase(tx *state.Tx, c *runwayv1.SetIngressPhase) (proto.Message, 
 		return nil, reject(ErrInvalid, code.SpecInvalid, "ingress phase %d is unknown", c.GetPhase())
 	}
 	ingress := state.Clone(old)
-	ingress.Status = &runwayv1.IngressStatus{Phase: c.GetPhase(), PhaseSince: tx.At()}
-	tx.PutIngress(ingress)
+	ingress.Status.Phase, ingress.Status.PhaseSince, ingress.Status.Cause = c.GetPhase(), tx.At(), nil
 	event := ofIngress(ingress.GetId(), "ingress."+phaseWord(c.GetPhase().String(), "INGRESS_PHASE_"), "ingress "+ingress.GetName()+": "+c.GetReason())
+	if c.GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LOST {
+		ingress.Status.Cause = boundedCause(c.GetCause())
+		warning(event, c.GetCause().GetCode())
+	}
+	tx.PutIngress(ingress)
 	tx.PutEvent(event)
 	return ingress, nil
 }

@@ -21,6 +21,9 @@ func (d *Dispatcher) sign(request *runwayv1.SignCertificateRequest) ([]byte, err
 		return nil, fmt.Errorf("sign certificate for %d names: %w", len(request.GetNames()), errProtocol)
 	}
 	set, _ := d.config.Routes.Current()
+	if set == nil {
+		return nil, fmt.Errorf("sign certificate: %w", errNoRoutes)
+	}
 	for _, name := range request.GetNames() {
 		if !routed(set, name) {
 			return nil, fmt.Errorf("sign certificate for %q: %w", cut(name), errForbidden)

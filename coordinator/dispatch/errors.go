@@ -26,14 +26,21 @@ var (
 	errUnwritten   = errors.New("the leadership ended before it was written")
 	errNoAuthority = errors.New("the authority of the cluster is not known yet")
 	errForbidden   = errors.New("not this machine's")
+	errNoRoutes    = errors.New("this leader has not published the routes yet")
 )
 
-// Errors of Logs.
+// Errors of Logs and AcceptRoutes.
 var (
 	// ErrNoReplica: the replica does not exist.
 	ErrNoReplica = errors.New("no such replica")
 	// ErrNoSession: its node is not connected.
 	ErrNoSession = errors.New("the node is not connected")
+	// ErrNoIngress: the ingress is not connected.
+	ErrNoIngress = errors.New("the ingress is not connected")
+	// ErrNothingRefused: the ingress has taken its routes.
+	ErrNothingRefused = errors.New("it refuses nothing")
+	// ErrMoreGoing: more routes would go than was known.
+	ErrMoreGoing = errors.New("more routes would go by now")
 	// ErrTooManyLogs: the bound on open log streams is reached.
 	ErrTooManyLogs = errors.New("too many log streams are open")
 	// ErrNoUpload: the agent did not answer in time, or broke off.

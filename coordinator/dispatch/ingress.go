@@ -10,15 +10,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/caller"
-	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
-
-// silence is how long an ingress may take to confirm a generation. One that beats
-// but does not confirm would hold up every deployment: it is cut, and counts as
-// lost unless it comes back and confirms.
-const silence = 5 * time.Second
 
 type ingressStream = grpc.BidiStreamingServer[runwayv1.IngressMessage, runwayv1.RouteMessage]
 
@@ -40,6 +34,14 @@ type ingressSession struct {
 	// watch ends the session unless awaited, a generation, is confirmed before.
 	watch   *time.Timer
 	awaited uint64
+	// refusal is the set that the ingress said it does not take; nil when there is none.
+	refusal *runwayv1.RouteRefusal
+	// problems that it has told of, by their keys.
+	problems map[string]bool
+	// accepted receives when an operator wants what is refused to be taken.
+	accepted chan struct{}
+	// everything receives when what was sent is not confirmed in time.
+	everything chan struct{}
 }
 
 // runwayv1.IngressSessionServer
@@ -54,7 +56,7 @@ func (i ingressService) Connect(stream ingressStream) error {
 		return err
 	}
 	defer base.close()
-	s := &ingressSession{session: base, d: i.d, stream: stream}
+	s := &ingressSession{session: base, d: i.d, stream: stream, accepted: make(chan struct{}, 1), everything: make(chan struct{}, 1)}
 	err = s.run()
 	i.d.log.Info("ingress session ended", "ingress_id", s.id, "err", err)
 	return statusOf(err)
@@ -85,17 +87,17 @@ func (s *ingressSession) run() error {
 	if err != nil {
 		return fmt.Errorf("register ingress %q: %w", s.id, err)
 	}
-	s.d.enterIngress(s, hello)
+	s.d.enterIngress(s)
 	defer s.d.leaveIngress(s)
 	s.d.log.Info("ingress session began", "ingress_id", s.id, "name", ingress.GetName())
 	return s.d.serve(s.session, s.receive, func() error { return s.send(ingress) })
 }
 
-// register writes what the ingress says of itself, unless the state has it.
+// register writes what the ingress says of itself, unless the state has it. One that
+// was lost becomes live by what it confirms, not by coming back.
 func (s *ingressSession) register(hello *runwayv1.IngressHello) (*runwayv1.Ingress, error) {
 	ingress := s.d.config.Views().Ingress(s.id)
-	known := ingress.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE &&
-		ingress.GetName() == hello.GetName() && proto.Equal(ingress.GetFacts(), hello.GetFacts())
+	known := ingress != nil && ingress.GetName() == hello.GetName() && proto.Equal(ingress.GetFacts(), hello.GetFacts())
 	if known {
 		return ingress, nil
 	}
@@ -149,44 +151,26 @@ func (s *ingressSession) count(stats *runwayv1.IngressStats) {
 	}
 }
 
-// confirm records what the ingress routes by. It cannot confirm what it was not
-// sent.
-func (s *ingressSession) confirm(ack *runwayv1.RouteAck) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ack.GetIncarnation() == s.incarnation && ack.GetGeneration() > s.sent {
-		return fmt.Errorf("confirmation of generation %d, sent %d: %w", ack.GetGeneration(), s.sent, errProtocol)
-	}
-	if ack.GetIncarnation() == s.incarnation && ack.GetGeneration() >= s.awaited {
-		s.await(ack.GetGeneration())
-	}
-	for _, problem := range ack.GetProblems() {
-		s.d.log.Warn("route refused", "ingress_id", s.id, "host", cut(problem.GetHost()), "reason", cut(problem.GetCause().GetSummary()))
-		s.d.metrics.routesRefused.Inc()
-	}
-	s.d.confirmIf(s, presence.Ack{Incarnation: ack.GetIncarnation(), Generation: ack.GetGeneration(), Held: ack.GetHeld(), Stopping: ack.GetStopping()})
-	return nil
-}
-
 // send keeps the routes of the ingress equal to the present set, and asks for its
 // statistics when somebody waits for them. What changes while a message is under way
 // is sent as one difference after it.
 func (s *ingressSession) send(ingress *runwayv1.Ingress) error {
 	cluster := s.d.config.Views().Cluster()
-	welcome := &runwayv1.IngressWelcome{Ingress: ingress.GetId(), Incarnation: cluster.GetIncarnation(), Cluster: cluster.GetId()}
+	welcome := &runwayv1.IngressWelcome{Ingress: ingress.GetId(), Incarnation: cluster.GetIncarnation()}
 	if err := s.write(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Welcome{Welcome: welcome}}); err != nil {
 		return err
 	}
 	var last *runwayv1.RouteSet
 	var told uint64
+	why := changed
 	for {
 		view := s.d.config.Views()
 		removed := view.Changed(state.TableIngresses)
 		if view.Ingress(s.id) == nil {
 			return errGone
 		}
-		set, changed := s.d.config.Routes.Current()
-		if next := difference(last, set); next != nil {
+		set, newer := s.d.config.Routes.Current()
+		if next := s.next(last, set, why); next != nil {
 			s.expect(next)
 			if err := s.write(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Routes{Routes: next}}); err != nil {
 				return err
@@ -197,9 +181,13 @@ func (s *ingressSession) send(ingress *runwayv1.Ingress) error {
 		if err := s.ask(told, request); err != nil {
 			return err
 		}
-		told = request
+		told, why = request, changed
 		select {
-		case <-changed:
+		case <-newer:
+		case <-s.accepted:
+			why = forced
+		case <-s.everything:
+			why = repeated
 		case <-asked:
 		case <-removed:
 		case <-s.ctx.Done():
@@ -217,48 +205,20 @@ func (s *ingressSession) ask(told, request uint64) error {
 	return s.write(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Stats{Stats: &runwayv1.StatsRequest{Request: request}}})
 }
 
-// expect notes what is being sent and that it is to be confirmed.
-func (s *ingressSession) expect(next *runwayv1.RouteSet) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.incarnation, s.sent = next.GetIncarnation(), next.GetGeneration()
-	if s.watch == nil {
-		s.await(0)
-	}
-}
-
-// await ends the watch for older generations and starts one for the newest, unless
-// that is confirmed. The watch never moves while it runs, so that a stream of
-// changes does not hide a silence.
-func (s *ingressSession) await(confirmed uint64) {
-	if s.watch != nil {
-		s.watch.Stop()
-		s.watch = nil
-	}
-	if confirmed == s.sent {
-		return
-	}
-	s.awaited = s.sent
-	s.watch = time.AfterFunc(silence, func() {
-		s.d.metrics.silent.Inc()
-		s.end(errSilent)
-	})
-}
-
 func (s *ingressSession) write(message *runwayv1.RouteMessage) error {
 	return s.within(func() error { return s.stream.Send(message) })
 }
 
 // enterIngress makes s the session of its ingress and ends the one before. What it
 // confirmed there is taken back: it may have been restarted.
-func (d *Dispatcher) enterIngress(s *ingressSession, hello *runwayv1.IngressHello) {
+func (d *Dispatcher) enterIngress(s *ingressSession) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if old := d.ingresses[s.id]; old != nil {
 		old.end(errReplaced)
 	}
 	d.ingresses[s.id] = s
-	d.config.Presence.AckRoutes(s.id, presence.Ack{Incarnation: hello.GetIncarnation()})
+	d.config.Presence.Unconfirm(s.id)
 	d.metrics.sessions.WithLabelValues("ingress").Set(float64(len(d.ingresses)))
 }
 
@@ -272,21 +232,4 @@ func (d *Dispatcher) leaveIngress(s *ingressSession) {
 		d.config.Presence.Unconfirm(s.id)
 	}
 	d.metrics.sessions.WithLabelValues("ingress").Set(float64(len(d.ingresses)))
-}
-
-// confirmIf records a confirmation unless a newer session has begun.
-func (d *Dispatcher) confirmIf(s *ingressSession, ack presence.Ack) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ingresses[s.id] == s {
-		d.config.Presence.AckRoutes(s.id, ack)
-	}
-}
-
-func (s *ingressSession) stopWatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.watch != nil {
-		s.watch.Stop()
-	}
 }

@@ -44,7 +44,7 @@ func newMetrics() *Metrics {
 		}),
 		refused:       counter("reports_refused_total", "Replica reports that the state refused."),
 		implausible:   counter("samples_refused_total", "Traffic samples of ingresses that cannot be true."),
-		routesRefused: counter("routes_refused_total", "Routes that ingresses refused."),
+		routesRefused: counter("routes_refused_total", "Names and entries of routes that an ingress newly said it does not serve."),
 		silent:        counter("ingresses_silent_total", "Ingress sessions cut because a generation was not confirmed."),
 	}
 }

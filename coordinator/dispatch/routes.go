@@ -20,7 +20,7 @@ func difference(last, next *runwayv1.RouteSet) *runwayv1.RouteSet {
 		return nil
 	}
 	set := everything(next)
-	set.Full, set.Routes = false, nil
+	set.Full, set.Base, set.Routes, set.Withdrawn = false, last.GetGeneration(), nil, nil
 	before := byWorkload(last)
 	for _, route := range next.GetRoutes() {
 		id := state.IDOf(route.GetWorkload())
@@ -34,7 +34,26 @@ func difference(last, next *runwayv1.RouteSet) *runwayv1.RouteSet {
 			set.Removed = append(set.Removed, route.GetWorkload())
 		}
 	}
+	set.Withdrawn = withdrawn(next, set.GetRemoved())
 	return set
+}
+
+// withdrawn returns those of the removed workloads that are meant to have no route.
+func withdrawn(set *runwayv1.RouteSet, removed []*runwayv1.WorkloadKey) []*runwayv1.WorkloadKey {
+	if len(removed) == 0 {
+		return nil
+	}
+	meant := make(map[state.WorkloadID]bool, len(set.GetWithdrawn()))
+	for _, key := range set.GetWithdrawn() {
+		meant[state.IDOf(key)] = true
+	}
+	var keys []*runwayv1.WorkloadKey
+	for _, key := range removed {
+		if meant[state.IDOf(key)] {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 func everything(set *runwayv1.RouteSet) *runwayv1.RouteSet {
@@ -46,6 +65,7 @@ func everything(set *runwayv1.RouteSet) *runwayv1.RouteSet {
 		Domain:      set.GetDomain(),
 		Ingresses:   set.GetIngresses(),
 		Networks:    set.GetNetworks(),
+		Withdrawn:   set.GetWithdrawn(),
 	}
 }
 

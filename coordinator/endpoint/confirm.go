@@ -17,7 +17,7 @@ func (m *memory) confirm(view *state.View, proof proof, now time.Time) []proto.M
 	c := &runwayv1.ConfirmRoutes{}
 	for _, r := range view.Replicas() {
 		if m.entered[r.GetId()] != 0 {
-			m.confirmInside(c, proof, r)
+			m.confirmInside(c, proof, view, r)
 			continue
 		}
 		m.confirmOutside(c, proof, view, r, now)
@@ -31,12 +31,12 @@ func (m *memory) confirm(view *state.View, proof proof, now time.Time) []proto.M
 // confirmInside says that a replica serves, or that one which came back does not do
 // so everywhere yet. An ingress that joins later takes nothing back: it has to
 // confirm every set before a replica that is only in older ones may stop.
-func (m *memory) confirmInside(c *runwayv1.ConfirmRoutes, proof proof, r *runwayv1.Replica) {
+func (m *memory) confirmInside(c *runwayv1.ConfirmRoutes, proof proof, view *state.View, r *runwayv1.Replica) {
 	id, serving := r.GetId(), r.GetRouting().GetServing()
 	switch {
 	case proof.live(m.entered[id]):
 		delete(m.left, id)
-		if !serving {
+		if !serving && !proof.withheld(view, r) {
 			c.Serving = append(c.Serving, id)
 		}
 	case serving && m.left[id] != 0:
@@ -79,21 +79,26 @@ func drainEnded(view *state.View, r *runwayv1.Replica, now time.Time) bool {
 type proof struct {
 	acks         map[string]presence.Ack
 	living, lost []presence.Ack
+	// unserved are the workloads of which a live ingress does not serve something.
+	unserved map[state.WorkloadID]bool
 }
 
 // newProof reads the acknowledgements. While a leader is settling, a lost ingress
 // may be on its way back to it and counts as live.
 func newProof(view *state.View, acks map[string]presence.Ack, settling bool) proof {
-	p := proof{acks: map[string]presence.Ack{}}
+	p := proof{acks: map[string]presence.Ack{}, unserved: map[state.WorkloadID]bool{}}
 	incarnation := view.Cluster().GetIncarnation()
 	for _, ingress := range view.Ingresses() {
 		ack := acks[ingress.GetId()]
 		if ack.Incarnation != incarnation {
-			ack.Generation = 0 // confirms nothing of this cluster's present life
+			ack.Generation, ack.Saved = 0, 0 // confirms nothing of this cluster's present life
 		}
 		p.acks[ingress.GetId()] = ack
 		if fleet.Live(ingress) || settling {
 			p.living = append(p.living, ack)
+			for _, problem := range ack.Problems {
+				p.unserved[state.IDOf(problem.GetWorkload())] = true
+			}
 		} else {
 			p.lost = append(p.lost, ack)
 		}
@@ -111,9 +116,20 @@ func (p proof) live(generation uint64) bool {
 // live, nobody is known to route. Generation 0 was never published.
 func (p proof) gone(generation uint64) bool { return generation != 0 && reached(p.living, generation) }
 
-// all tells whether lost ingresses have given the older generations up as well.
+// all tells whether every ingress, lost ones too, has given the older generations up
+// for good: on its disk as well, which it routes by after a restart.
 func (p proof) all(generation uint64) bool {
-	return reached(p.living, generation) && reached(p.lost, generation)
+	older := func(a presence.Ack) bool { return min(a.Generation, a.Saved) < generation }
+	return !slices.ContainsFunc(p.living, older) && !slices.ContainsFunc(p.lost, older)
+}
+
+// withheld tells whether a new workload is not served yet although it is routed: a
+// live ingress has no certificate for its name, or refuses a part of its route. One
+// that has served before goes on to: a problem that comes later must not stop the
+// deployment that mends it.
+func (p proof) withheld(view *state.View, r *runwayv1.Replica) bool {
+	id := state.IDOf(r.GetWorkload())
+	return p.unserved[id] && view.Workload(id).GetServingRevision() == 0
 }
 
 // held tells whether a live ingress has requests in flight to the replica.

@@ -46,7 +46,8 @@ type Controller struct {
 	mu      sync.Mutex
 	current *runwayv1.RouteSet
 	changed chan struct{}
-	owing   map[string]debt
+	// standings are of the registered ingresses, by their IDs.
+	standings map[string]presence.Standing
 }
 
 // New returns a controller that publishes nothing until Run.
@@ -62,12 +63,25 @@ func (c *Controller) Current() (*runwayv1.RouteSet, <-chan struct{}) {
 	return c.current, c.changed
 }
 
-// Unconfirmed returns since when the ingress owes the confirmation of a generation;
-// zero when it owes none.
-func (c *Controller) Unconfirmed(ingress string) time.Time {
+// Generation returns that of the present routes, 0 while none are published.
+func (c *Controller) Generation() uint64 {
+	set, _ := c.Current()
+	return set.GetGeneration()
+}
+
+// Standing returns how far an ingress follows the routes.
+func (c *Controller) Standing(ingress string) presence.Standing {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owing[ingress].since
+	return c.standings[ingress]
+}
+
+// Unconfirmed returns since when the ingress owes the confirmation of a generation,
+// zero when it owes none, and whether it has confirmed any in its session and
+// refuses none.
+func (c *Controller) Unconfirmed(ingress string) (since time.Time, confirmed bool) {
+	s := c.Standing(ingress)
+	return s.Since, s.Generation != 0 && !s.Refuses
 }
 
 // Run publishes and confirms until ctx ends; the routes are then withdrawn from
@@ -110,8 +124,8 @@ func (p *planner) plan(view *state.View, now time.Time) []proto.Message {
 	proof := newProof(view, p.controller.config.Acks(), m.settling(now))
 	blocked := m.publish(view, p.routes(view, proof, m.settling(now)))
 	m.track(view, proof, now)
-	p.controller.set(m.set, m.owing)
-	commands := p.guard.Events()
+	p.controller.set(m.set, m.standings(view, proof))
+	commands := append(p.guard.Events(), reports(view, proof)...)
 	if blocked {
 		commands = append(commands, turn(m))
 	}
@@ -129,10 +143,10 @@ func turn(m *memory) proto.Message {
 }
 
 // set makes a set the present one, and wakes who waits for another.
-func (c *Controller) set(set *runwayv1.RouteSet, owing map[string]debt) {
+func (c *Controller) set(set *runwayv1.RouteSet, standings map[string]presence.Standing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owing = owing
+	c.standings = standings
 	if c.current == set {
 		return
 	}

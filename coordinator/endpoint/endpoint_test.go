@@ -67,7 +67,7 @@ func (r *rig) set() *runwayv1.RouteSet {
 func (r *rig) ack(ingresses ...string) {
 	r.t.Helper()
 	for _, id := range ingresses {
-		r.acks[id] = presence.Ack{Incarnation: "first", Generation: r.set().GetGeneration()}
+		r.acks[id] = r.confirmation()
 	}
 	r.look()
 }
@@ -79,6 +79,10 @@ func (r *rig) stop(ingress string) {
 	ack.Stopping = true
 	r.acks[ingress] = ack
 	r.look()
+}
+
+func (r *rig) confirmation() presence.Ack {
+	return presence.Ack{Incarnation: "first", Generation: r.set().GetGeneration(), Saved: r.set().GetGeneration()}
 }
 
 func (r *rig) ready(id string, ready bool) {
@@ -180,7 +184,9 @@ func TestConfirm_DrainsWhenRequestsAreDoneOrTheDeadlineHasPassed(t *testing.T) {
 	r.drain("r1")
 	r.ack("i1")
 	r.want("r1", true, false, false)
-	r.acks["i2"] = presence.Ack{Incarnation: "first", Generation: r.set().GetGeneration(), Held: []string{"r1"}}
+	ack := r.confirmation()
+	ack.Held = []string{"r1"}
+	r.acks["i2"] = ack
 	r.look()
 	r.want("r1", false, false, true) // nobody routes to it, one still waits for answers
 	r.now = r.View().Replica("r1").GetPlan().GetDrainSince().AsTime().Add(30*time.Second - 1)
@@ -224,7 +230,7 @@ func TestConfirm_OtherIncarnationConfirmsNothing(t *testing.T) {
 	r := newRig(t)
 	r.ready("r1", true)
 	r.ack("i1")
-	r.acks["i2"] = presence.Ack{Incarnation: "before the restore", Generation: 1 << 40}
+	r.acks["i2"] = presence.Ack{Incarnation: "before the restore", Generation: 1 << 40, Saved: 1 << 40}
 	r.look()
 	r.want("r1", false, false, false)
 }
@@ -298,7 +304,7 @@ func TestPublish_SameRoutesKeepTheirGeneration(t *testing.T) {
 	}(), 1))
 	r.look()
 	if r.set() != before {
-		t.Errorf("a service without a route made generation %d of %d", r.set().GetGeneration(), before.GetGeneration())
+		t.Errorf("a service without a route, which is withdrawn, made generation %d of %d", r.set().GetGeneration(), before.GetGeneration())
 	}
 }
 
@@ -366,15 +372,15 @@ func TestUnconfirmed_CountsFromTheOldestDebt(t *testing.T) {
 		r.ready("r2", r.now.Second()%2 == 0)
 		r.ack("i1")
 	}
-	if got := r.planner.controller.Unconfirmed("i2"); !got.Equal(first) {
+	if got, _ := r.planner.controller.Unconfirmed("i2"); !got.Equal(first) {
 		t.Errorf("i2 owes since %s, want %s", got, first)
 	}
-	if got := r.planner.controller.Unconfirmed("i1"); !got.IsZero() {
+	if got, _ := r.planner.controller.Unconfirmed("i1"); !got.IsZero() {
 		t.Errorf("i1 owes since %s, want nothing", got)
 	}
 	r.ack("i2")
 	r.ack("i2") // the first one put it into DNS, which is another set
-	if got := r.planner.controller.Unconfirmed("i2"); !got.IsZero() {
+	if got, _ := r.planner.controller.Unconfirmed("i2"); !got.IsZero() {
 		t.Errorf("i2 has confirmed and owes since %s", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -54,9 +55,8 @@ func (m *memory) settling(now time.Time) bool { return now.Sub(m.began) < settli
 // generation: by this leader, when the routes changed without a command, or by the
 // one before.
 func (m *memory) publish(view *state.View, fresh *runwayv1.RouteSet) (blocked bool) {
-	fresh.Generation = m.set.GetGeneration()
 	switch {
-	case m.set != nil && proto.Equal(fresh, m.set):
+	case m.set != nil && same(fresh, m.set):
 	case generation(view) <= m.used:
 		blocked = true
 	default:
@@ -67,6 +67,16 @@ func (m *memory) publish(view *state.View, fresh *runwayv1.RouteSet) (blocked bo
 		m.note(view)
 	}
 	return blocked
+}
+
+// same tells whether nothing changes for an ingress that has the second set. What is
+// withdrawn explains what changed before: alone it makes no generation.
+func same(fresh, set *runwayv1.RouteSet) bool {
+	defer func(generation uint64, withdrawn []*runwayv1.WorkloadKey) {
+		fresh.Generation, fresh.Withdrawn = generation, withdrawn
+	}(fresh.GetGeneration(), fresh.GetWithdrawn())
+	fresh.Generation, fresh.Withdrawn = set.GetGeneration(), set.GetWithdrawn()
+	return proto.Equal(fresh, set)
 }
 
 // note remembers since which generation each replica is in or out, and forgets
@@ -102,6 +112,19 @@ func endpointsOf(set *runwayv1.RouteSet) map[string]bool {
 		}
 	}
 	return inside
+}
+
+// standings returns how far each ingress follows.
+func (m *memory) standings(view *state.View, proof proof) map[string]presence.Standing {
+	standings := map[string]presence.Standing{}
+	for _, ingress := range view.Ingresses() {
+		id := ingress.GetId()
+		ack := proof.acks[id]
+		standings[id] = presence.Standing{
+			Name: ingress.GetName(), Generation: ack.Generation, Saved: ack.Saved, Since: m.owing[id].since, Refuses: ack.Refusal != nil,
+		}
+	}
+	return standings
 }
 
 // track remembers since when each ingress owes a confirmation. The debt is that of

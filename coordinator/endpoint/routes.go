@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -15,7 +16,8 @@ import (
 // routes returns what every ingress should serve, without a generation. A workload
 // that the look trips over keeps its last route. An ingress that has confirmed no set
 // of this incarnation is not in DNS: nobody is sent to it before it knows the routes.
-// While the leader is settling it cannot know, and withdraws none.
+// While the leader is settling it cannot know, and withdraws none. When none is left
+// the names of all stay: an empty answer is the worst one.
 func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1.RouteSet {
 	cluster := view.Cluster()
 	set := &runwayv1.RouteSet{Incarnation: cluster.GetIncarnation(), Full: true, Domain: cluster.GetDomain()}
@@ -26,7 +28,12 @@ func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1
 		}
 		if route != nil {
 			set.Routes = append(set.Routes, route)
+		} else {
+			set.Withdrawn = append(set.Withdrawn, w.GetKey())
 		}
+	}
+	for _, deleted := range view.DeletedWorkloads() {
+		set.Withdrawn = append(set.Withdrawn, deleted.GetWorkload())
 	}
 	set.Ingresses = reachable(view, proof, settling)
 	for _, node := range view.Nodes() {
@@ -42,13 +49,13 @@ func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1
 
 // reachable returns the ingresses for DNS. One that was asked to stop is not among
 // them, unless it is all there is: an address that soon answers again is better than
-// none.
+// none. When none is left at all the names of all stay.
 func reachable(view *state.View, proof proof, settling bool) []*runwayv1.IngressRecord {
-	var staying, stopping []*runwayv1.IngressRecord
+	var staying, stopping, known []*runwayv1.IngressRecord
 	for _, ingress := range view.Ingresses() {
 		ack := proof.acks[ingress.GetId()]
 		synced := ack.Incarnation == view.Cluster().GetIncarnation()
-		switch {
+		switch known = append(known, record(ingress)); {
 		case !fleet.Live(ingress) || !synced && !settling:
 		case ack.Stopping:
 			stopping = append(stopping, record(ingress))
@@ -56,10 +63,14 @@ func reachable(view *state.View, proof proof, settling bool) []*runwayv1.Ingress
 			staying = append(staying, record(ingress))
 		}
 	}
-	if len(staying) == 0 {
+	switch {
+	case len(staying) > 0:
+		return staying
+	case len(stopping) > 0:
 		return stopping
+	default:
+		return known
 	}
-	return staying
 }
 
 // routeOf returns the route that was published last for a workload.
@@ -98,7 +109,19 @@ func routeOf(view *state.View, domain string, w *runwayv1.Workload) *runwayv1.Ro
 			Revision: r.GetRevision(),
 		})
 	}
+	route.Vacant = len(route.GetEndpoints()) == 0 && vacant(view, id, spec)
 	return route
+}
+
+// vacant tells whether it is known why a workload has no endpoint: it has not served
+// yet, no replica is wanted, or there are some and none may get requests. Without any
+// of these, the replicas may have been forgotten rather than ended.
+func vacant(view *state.View, id state.WorkloadID, spec *runwayv1.RevisionSpec) bool {
+	if view.Workload(id).GetServingRevision() == 0 || len(view.ReplicasOf(id)) > 0 {
+		return true
+	}
+	wanted := view.WantedOf(id)
+	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(w *runwayv1.Wanted) bool { return state.Size(w, spec) > 0 })
 }
 
 // publishedSpec is of the revision that served last, or of the one that is being
@@ -125,8 +148,6 @@ func record(ingress *runwayv1.Ingress) *runwayv1.IngressRecord {
 	return &runwayv1.IngressRecord{
 		Name:            ingress.GetName(),
 		PublicAddresses: facts.GetPublicAddresses(),
-		HttpPort:        facts.GetHttpPort(),
 		HttpsPort:       facts.GetHttpsPort(),
-		Region:          facts.GetRegion(),
 	}
 }

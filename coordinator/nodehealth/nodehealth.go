@@ -14,6 +14,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/loop"
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -42,9 +43,12 @@ type Config struct {
 	Applier loop.Applier
 	// LastBeat returns when a node or an ingress was heard of last by this leader.
 	LastBeat func(id string) time.Time
+	// Heard tells whether a node or an ingress was heard of by this leader at all.
+	Heard func(id string) bool
 	// Unconfirmed returns since when an ingress owes the confirmation of a generation
-	// of the routes, zero when it owes none.
-	Unconfirmed func(ingress string) time.Time
+	// of the routes, zero when it owes none, and whether it has confirmed any to this
+	// leader in its session.
+	Unconfirmed func(ingress string) (since time.Time, confirmed bool)
 	Log         *slog.Logger
 }
 
@@ -86,16 +90,24 @@ func (j *judge) plan(view *state.View, now time.Time) []proto.Message {
 	var commands []proto.Message
 	for _, n := range view.Nodes() {
 		silent := j.silence(n.GetId(), now)
-		if phase := nodePhase(n.GetStatus().GetPhase(), silent); phase != n.GetStatus().GetPhase() {
+		if phase := nodePhase(n.GetStatus().GetPhase(), silent, j.Heard(n.GetId())); phase != n.GetStatus().GetPhase() {
 			commands = append(commands, &runwayv1.SetNodePhase{Node: n.GetId(), Phase: phase, Reason: heard(silent)})
 		}
 	}
 	for _, i := range view.Ingresses() {
-		if phase, reason := j.ingress(i, now); phase != i.GetStatus().GetPhase() {
-			commands = append(commands, &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: reason})
+		if phase, cause := j.ingress(i, now); phase != i.GetStatus().GetPhase() {
+			commands = append(commands, setIngressPhase(i, phase, cause))
 		}
 	}
 	return commands
+}
+
+func setIngressPhase(i *runwayv1.Ingress, phase runwayv1.IngressPhase, cause *runwayv1.Cause) proto.Message {
+	c := &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: "has confirmed its routes", Cause: cause}
+	if cause != nil {
+		c.Reason = cause.GetSummary()
+	}
+	return c
 }
 
 // silence is how long a machine was not heard of while somebody listened.
@@ -103,32 +115,50 @@ func (j *judge) silence(id string, now time.Time) time.Duration {
 	return now.Sub(later(j.LastBeat(id), j.awake))
 }
 
-// ingress returns the phase that an ingress should have and why. One that came back
-// counts from its first beat as lost until it confirms the routes, unless it has
-// registered anew, which gives it the time that every live one has.
-func (j *judge) ingress(i *runwayv1.Ingress, now time.Time) (runwayv1.IngressPhase, string) {
-	silent, since := j.silence(i.GetId(), now), j.Unconfirmed(i.GetId())
-	lost := i.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LOST
-	owes := now.Sub(later(later(since, i.GetStatus().GetPhaseSince().AsTime()), j.awake))
+// ingress returns the phase that an ingress should have, and why when it is lost. One
+// that was lost is live again once it has confirmed the routes to this leader: a
+// session alone, or an election, proves nothing.
+func (j *judge) ingress(i *runwayv1.Ingress, now time.Time) (runwayv1.IngressPhase, *runwayv1.Cause) {
+	const live, lost = runwayv1.IngressPhase_INGRESS_PHASE_LIVE, runwayv1.IngressPhase_INGRESS_PHASE_LOST
+	silent := j.silence(i.GetId(), now)
+	since, confirmed := j.Unconfirmed(i.GetId())
+	refusal := i.GetStatus().GetRefusal()
 	switch {
 	case silent >= lostAfter:
-		return runwayv1.IngressPhase_INGRESS_PHASE_LOST, heard(silent)
+		return lost, lostCause(code.IngressLost, heard(silent))
+	case refusal != nil:
+		return lost, lostCause(code.RoutesWithheld, refuses(refusal))
+	case i.GetStatus().GetPhase() == lost:
+		if confirmed && (since.IsZero() || now.Sub(since) < silentAfter) {
+			return live, nil
+		}
+		return lost, nil
 	case since.IsZero():
-		return runwayv1.IngressPhase_INGRESS_PHASE_LIVE, heard(silent)
-	case lost || owes < silentAfter:
-		return i.GetStatus().GetPhase(), ""
-	default:
-		return runwayv1.IngressPhase_INGRESS_PHASE_LOST, "is heard of, but has not confirmed its routes for " + round(owes)
+		return live, nil
 	}
+	owes := now.Sub(later(later(since, i.GetStatus().GetPhaseSince().AsTime()), j.awake))
+	if owes < silentAfter {
+		return live, nil
+	}
+	return lost, lostCause(code.IngressLost, "is heard of, but has not confirmed its routes for "+round(owes))
+}
+
+func lostCause(c code.Code, summary string) *runwayv1.Cause {
+	return &runwayv1.Cause{Code: string(c), Summary: summary, Fix: c.Fix()}
+}
+
+func refuses(r *runwayv1.RouteRefusal) string {
+	return fmt.Sprintf("refuses its routes: %d would go without a reason", r.GetGoingTotal())
 }
 
 // nodePhase never brings a node back from down: that takes a registration, which
-// gives it a new epoch.
-func nodePhase(phase runwayv1.NodePhase, silent time.Duration) runwayv1.NodePhase {
+// gives it a new epoch. One that is suspect stays so until this leader has heard of
+// it: an election is no sign of life.
+func nodePhase(phase runwayv1.NodePhase, silent time.Duration, heard bool) runwayv1.NodePhase {
 	switch {
 	case phase == runwayv1.NodePhase_NODE_PHASE_DOWN || silent >= downAfter:
 		return runwayv1.NodePhase_NODE_PHASE_DOWN
-	case silent >= suspectAfter:
+	case silent >= suspectAfter || phase == runwayv1.NodePhase_NODE_PHASE_SUSPECT && !heard:
 		return runwayv1.NodePhase_NODE_PHASE_SUSPECT
 	default:
 		return runwayv1.NodePhase_NODE_PHASE_READY

@@ -23,19 +23,22 @@ func TestNodePhase(t *testing.T) {
 	for _, row := range []struct {
 		phase  runwayv1.NodePhase
 		silent time.Duration
+		heard  bool
 		want   runwayv1.NodePhase
 	}{
-		{ready, 0, ready},
-		{ready, suspectAfter - 1, ready},
-		{ready, suspectAfter, suspect},
-		{suspect, 0, ready},
-		{suspect, downAfter - 1, suspect},
-		{suspect, downAfter, down},
-		{ready, downAfter, down},
-		{down, 0, down}, // a beat is no registration
+		{ready, 0, true, ready},
+		{ready, 0, false, ready}, // an election is no mass failure
+		{ready, suspectAfter - 1, true, ready},
+		{ready, suspectAfter, true, suspect},
+		{suspect, 0, true, ready},
+		{suspect, 0, false, suspect}, // and raises nobody
+		{suspect, downAfter - 1, true, suspect},
+		{suspect, downAfter, false, down},
+		{ready, downAfter, true, down},
+		{down, 0, true, down}, // a beat is no registration
 	} {
-		if got := nodePhase(row.phase, row.silent); got != row.want {
-			t.Errorf("%v silent for %s: got %v, want %v", row.phase, row.silent, got, row.want)
+		if got := nodePhase(row.phase, row.silent, row.heard); got != row.want {
+			t.Errorf("%v silent for %s, heard of %v: got %v, want %v", row.phase, row.silent, row.heard, got, row.want)
 		}
 	}
 }
@@ -47,14 +50,16 @@ type rig struct {
 	now   time.Time
 	beats *presence.Presence
 	owes  time.Time
-	judge *judge
+	// silent ones confirm nothing.
+	silent bool
+	judge  *judge
 }
 
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, now: time.Now(), beats: presence.New()}
 	r.State = coordinatortest.NewState(t, coordinatortest.RegisterNode("n1"), coordinatortest.RegisterIngress("i1"))
 	r.beats.Reset(r.now)
-	r.judge = &judge{Config: Config{LastBeat: r.beats.LastBeat, Unconfirmed: func(string) time.Time { return r.owes }}}
+	r.judge = &judge{Config: Config{LastBeat: r.beats.LastBeat, Heard: r.beats.Heard, Unconfirmed: func(string) (time.Time, bool) { return r.owes, !r.silent }}}
 	return r
 }
 
@@ -123,7 +128,7 @@ func TestJudge_SaysWhy(t *testing.T) {
 		"NODE_PHASE_SUSPECT not heard of for 3s",
 		"INGRESS_PHASE_LOST not heard of for 3s",
 		"NODE_PHASE_DOWN not heard of for 12s",
-		"INGRESS_PHASE_LIVE heard of again",
+		"INGRESS_PHASE_LIVE has confirmed its routes",
 	}
 	if len(got) != len(want) {
 		t.Fatalf("got %q, want %q", got, want)
@@ -144,8 +149,8 @@ func TestJudge_LiveIngressThatConfirmsNothingIsLost(t *testing.T) {
 	done := r.pass(resync, "n1", "i1")
 	r.want(ready, lost)
 	want := "is heard of, but has not confirmed its routes for 5s"
-	if got := done[0].(*runwayv1.SetIngressPhase).GetReason(); got != want {
-		t.Errorf("reason: got %q, want %q", got, want)
+	if got := done[0].(*runwayv1.SetIngressPhase); got.GetReason() != want || got.GetCause().GetCode() != "RW-4203" {
+		t.Errorf("reason: got %v, want %q", got, want)
 	}
 	if done := r.pass(time.Minute, "n1", "i1"); len(done) != 0 {
 		t.Errorf("it beats but confirms nothing: %v", done)
@@ -155,7 +160,7 @@ func TestJudge_LiveIngressThatConfirmsNothingIsLost(t *testing.T) {
 	r.want(ready, live)
 }
 
-func TestJudge_RegistrationGivesASilentIngressItsTimeAgain(t *testing.T) {
+func TestJudge_RegistrationGivesANewIngressItsTime(t *testing.T) {
 	r := newRig(t)
 	r.now = time.Now() // commands are stamped with it
 	r.owes = r.now.Add(-time.Hour)
@@ -182,4 +187,72 @@ func TestJudge_NewLeaderStartsEveryTimerAfresh(t *testing.T) {
 	if done := r.pass(suspectAfter - 2*resync); len(done) != 0 {
 		t.Errorf("right after an election: %v", done)
 	}
+}
+
+// A new leader has heard of nobody: who was lost or suspect stays so until it has, and
+// an ingress until it has confirmed routes to it.
+func TestJudge_ElectionRaisesNobody(t *testing.T) {
+	r := newRig(t)
+	r.pass(time.Minute, "n1", "i1")
+	r.pass(suspectAfter)
+	r.want(suspect, lost)
+	r.beats.Reset(r.now)
+	r.silent = true
+	r.judge = &judge{Config: r.judge.Config}
+	if done := r.pass(suspectAfter - resync); len(done) != 0 {
+		t.Errorf("right after an election: %v", done)
+	}
+	r.pass(resync, "n1", "i1")
+	r.want(ready, lost)
+	r.silent = false
+	r.pass(resync, "n1", "i1")
+	r.want(ready, live)
+}
+
+// An ingress that refuses its routes is lost at once, says why, and stays lost over
+// beats, registrations and elections until it takes routes.
+func TestJudge_IngressThatRefusesIsLostUntilItConfirms(t *testing.T) {
+	r := newRig(t)
+	r.pass(time.Minute, "n1", "i1")
+	r.Must(t, &runwayv1.ReportIngress{Ingress: "i1", Refusal: &runwayv1.RouteRefusal{Generation: 9, GoingTotal: 6}})
+	r.owes, r.silent = r.now, true
+	r.pass(resync, "n1", "i1")
+	r.want(ready, lost)
+	cause := r.View().Ingress("i1").GetStatus().GetCause()
+	if cause.GetCode() != "RW-4202" || cause.GetSummary() != "refuses its routes: 6 would go without a reason" || cause.GetFix() == "" {
+		t.Errorf("cause = %v", cause)
+	}
+	for _, again := range []func(){
+		func() {},
+		func() { r.Must(t, coordinatortest.RegisterIngress("i1")) },
+		func() { r.beats.Reset(r.now); r.judge = &judge{Config: r.judge.Config} },
+	} {
+		again()
+		if done := r.pass(30*time.Second, "n1", "i1"); len(done) != 0 {
+			t.Errorf("it refuses, and flaps: %v", done)
+		}
+		r.want(ready, lost)
+	}
+	r.Must(t, &runwayv1.ReportIngress{Ingress: "i1"})
+	r.owes, r.silent = time.Time{}, false
+	r.pass(resync, "n1", "i1")
+	r.want(ready, live)
+	if got := r.View().Ingress("i1").GetStatus().GetCause(); got != nil {
+		t.Errorf("cause of a live ingress: %v", got)
+	}
+}
+
+// One that follows a stream of changes is live, though it always owes the newest; one
+// that confirmed once and then fell silent is not.
+func TestJudge_LostIngressThatFollowsIsLive(t *testing.T) {
+	r := newRig(t)
+	r.pass(time.Minute, "n1", "i1")
+	r.pass(lostAfter)
+	r.want(suspect, lost)
+	r.owes = r.now.Add(-silentAfter)
+	r.pass(resync, "i1")
+	r.want(suspect, lost)
+	r.owes = r.now.Add(-silentAfter + 2*resync)
+	r.pass(resync, "i1")
+	r.want(suspect, live)
 }

@@ -8,6 +8,10 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 const (
@@ -26,8 +30,32 @@ type Ack struct {
 	Generation uint64
 	// Stopping says that the ingress was asked to stop: nobody is to be sent to it.
 	Stopping bool
+	// Saved is the generation that a restart would serve from its disk.
+	Saved uint64
 	// Held are replicas without a route that still have requests in flight there.
 	Held []string
+	// Problems are what it does not serve, and Omitted how many more there are.
+	Problems []*runwayv1.RouteProblem
+	Omitted  uint32
+	// Refusal is the set that it does not take; nil when there is none.
+	Refusal *runwayv1.RouteRefusal
+}
+
+// Answers tells whether the ingress has said anything of its routes in its session.
+func (a Ack) Answers() bool { return a.Generation != 0 || a.Refusal != nil }
+
+// Standing is how far an ingress follows the routes.
+type Standing struct {
+	// Name of the ingress.
+	Name string
+	// Generation that it has confirmed in its present session, Saved the one that it
+	// has on disk; 0 for none.
+	Generation, Saved uint64
+	// Since is since when it owes the confirmation of a generation; zero when it owes
+	// none.
+	Since time.Time
+	// Refuses tells that it does not take the routes.
+	Refuses bool
 }
 
 // Presence is the leader's memory. Safe for concurrent use.
@@ -85,6 +113,14 @@ func (p *Presence) LastBeat(id string) time.Time {
 	return p.since
 }
 
+// Heard tells whether a machine was heard of since this leader began.
+func (p *Presence) Heard(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.beats[id]
+	return ok
+}
+
 // AckRoutes replaces what an ingress confirmed. A lower generation than before is
 // taken as it is: the ingress was restarted and routes by its older copy.
 func (p *Presence) AckRoutes(ingress string, ack Ack) {
@@ -100,8 +136,8 @@ func (p *Presence) AckRoutes(ingress string, ack Ack) {
 }
 
 // Unconfirm takes back what an ingress confirmed, because its session ended: what
-// it routes by is unknown until the next one. The incarnation stays, and that it was
-// asked to stop.
+// it routes by is unknown until the next one. The incarnation stays, as it has had a
+// set of it, and that it was asked to stop.
 func (p *Presence) Unconfirm(ingress string) {
 	p.mu.Lock()
 	last := p.acks[ingress]
@@ -139,5 +175,7 @@ func (p *Presence) Forget(id string) {
 func (p *Presence) wake() { wakeAll(&p.changed) }
 
 func equal(a, b Ack) bool {
-	return a.Incarnation == b.Incarnation && a.Stopping == b.Stopping && a.Generation == b.Generation && slices.Equal(a.Held, b.Held)
+	return a.Incarnation == b.Incarnation && a.Stopping == b.Stopping && a.Generation == b.Generation && a.Saved == b.Saved && a.Omitted == b.Omitted &&
+		slices.Equal(a.Held, b.Held) && proto.Equal(a.Refusal, b.Refusal) &&
+		slices.EqualFunc(a.Problems, b.Problems, func(x, y *runwayv1.RouteProblem) bool { return proto.Equal(x, y) })
 }

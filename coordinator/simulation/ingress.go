@@ -92,13 +92,13 @@ func (i *ingress) begun(lead *leader) bool {
 		return false
 	}
 	lead.hear(i.id)
-	if phase := i.world.View().Ingress(i.id).GetStatus().GetPhase(); phase != runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+	if i.world.View().Ingress(i.id) == nil {
 		h := &hand{world: i.world, name: i.id, lead: lead}
 		if _, err := h.write(i.registration()); err != nil {
 			return false
 		}
 	}
-	lead.presence.AckRoutes(i.id, presence.Ack{Incarnation: i.set.GetIncarnation()})
+	lead.presence.Unconfirm(i.id)
 	return true
 }
 
@@ -121,7 +121,7 @@ func (i *ingress) talk(lead *leader) bool {
 
 // take routes by a set after a while and confirms that, and what it still holds.
 func (i *ingress) take(lead *leader, set *runwayv1.RouteSet) bool {
-	ack := presence.Ack{Incarnation: set.GetIncarnation(), Generation: set.GetGeneration()}
+	ack := presence.Ack{Incarnation: set.GetIncarnation(), Generation: set.GetGeneration(), Saved: set.GetGeneration()}
 	if i.set.GetGeneration() != set.GetGeneration() {
 		if i.world.config.Break == SkipAcknowledgement {
 			lead.presence.AckRoutes(i.id, ack)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"hash"
@@ -77,7 +78,7 @@ func (l *loader) objects(txn *memdb.Txn) error {
 			return err
 		}
 		if record.GetTable() == "" {
-			return l.in.end(sum, record.GetCrc())
+			return l.in.end(sum, &record)
 		}
 		if err := l.insert(txn, &record); err != nil {
 			return err
@@ -129,9 +130,18 @@ func (r *snapshotReader) read(record proto.Message) error {
 	return nil
 }
 
-func (r *snapshotReader) end(got, want uint32) error {
-	if got != want {
-		return fmt.Errorf("checksum %08x, want %08x: %w", got, want, ErrSnapshotCorrupt)
+// end checks the last record against the sum of all before it. The record itself
+// must be what Save writes: its length and number have other encodings too.
+func (r *snapshotReader) end(sum uint32, last *runwayv1.SnapshotRecord) error {
+	if sum != last.GetCrc() {
+		return fmt.Errorf("checksum %08x, want %08x: %w", sum, last.GetCrc(), ErrSnapshotCorrupt)
+	}
+	var written bytes.Buffer
+	if _, err := protodelim.MarshalTo(&written, &runwayv1.SnapshotRecord{Crc: sum}); err != nil {
+		return fmt.Errorf("encode last record: %w", err)
+	}
+	if r.sum.Sum32() != crc32.Update(sum, castagnoli, written.Bytes()) {
+		return fmt.Errorf("last record is not as it was written: %w", ErrSnapshotCorrupt)
 	}
 	if _, err := r.in.ReadByte(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("bytes after the checksum: %w", ErrSnapshotCorrupt)

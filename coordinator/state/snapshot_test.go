@@ -31,6 +31,8 @@ func full(t *testing.T) *state.Store {
 		tx.PutToken(&runwayv1.Token{Id: "t1", Hash: []byte("hash")})
 		tx.PutJoinToken(&runwayv1.JoinToken{Id: "j1", Hash: []byte("join")})
 		tx.PutEvent(&runwayv1.Event{Kind: "test"})
+		tx.PutDeletedWorkload(&runwayv1.WorkloadKey{Space: "shop", Service: "old", Environment: "production"})
+		tx.PutRemovedMachine("n0")
 	})
 	return s
 }
@@ -101,11 +103,15 @@ func TestLoad_refusesAndKeepsTheState(t *testing.T) {
 
 func TestLoad_noticesEveryBit(t *testing.T) {
 	intact := save(t, full(t))
-	for at := range intact {
+	const trailer = 16 // the record that nothing sums up: all its bits
+	for bit := range 8 * len(intact) {
+		if at := bit / 8; at < len(intact)-trailer && bit%8 != at%8 {
+			continue
+		}
 		damaged := bytes.Clone(intact)
-		damaged[at] ^= 1 << (at % 8)
+		damaged[bit/8] ^= 1 << (bit % 8)
 		if err := state.New().Load(bytes.NewReader(damaged)); err == nil {
-			t.Fatalf("a flipped bit in byte %d was not noticed", at)
+			t.Fatalf("flipped bit %d of byte %d was not noticed", bit%8, bit/8)
 		}
 	}
 }

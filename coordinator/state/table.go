@@ -109,6 +109,12 @@ func (t table[T]) first(v *View) T {
 	return typed[T](raw, err)
 }
 
+// firstBy returns the object with the lowest value in the index, or the nil pointer.
+func (t table[T]) firstBy(v *View, index string) T {
+	raw, err := v.txn.First(string(t.name), index)
+	return typed[T](raw, err)
+}
+
 // backwards visits all objects from the last key to the first.
 func (t table[T]) backwards(v *View) iter.Seq[T] {
 	return each[T](v.txn.GetReverse(string(t.name), primary))

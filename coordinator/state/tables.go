@@ -21,6 +21,9 @@ const (
 	TableTokens      Table = "tokens"
 	TableJoinTokens  Table = "join_tokens"
 	TableEvents      Table = "events"
+
+	TableDeletedWorkloads Table = "deleted_workloads"
+	TableRemovedMachines  Table = "removed_machines"
 )
 
 // tables is the one list of what the state consists of: the schema, the snapshot
@@ -28,6 +31,7 @@ const (
 var tables = []anyTable{
 	clusterTable, spaceTable, workloadTable, revisionTable, deploymentTable, wantedTable,
 	replicaTable, nodeTable, ingressTable, tokenTable, joinTokenTable, eventTable,
+	deletedTable, removedTable,
 }
 
 // bits gives each table its place in a tableSet.

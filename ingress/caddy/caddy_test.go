@@ -178,7 +178,7 @@ func (f *fixture) route(t *testing.T, change func(*route.Workload), upstreams ..
 		change(&w)
 	}
 	f.apply(t, route.Set{Workloads: []route.Workload{w}})
-	t.Cleanup(func() { f.apply(t, route.Set{Removed: []route.Key{w.Key}}) })
+	t.Cleanup(func() { f.apply(t, route.Set{Removed: []route.Key{w.Key}, Withdrawn: []route.Key{w.Key}}) })
 	return w.Hosts[0]
 }
 

@@ -5,16 +5,15 @@
 package certs
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +30,12 @@ const (
 	firstRetry, lastRetry = 200 * time.Millisecond, 30 * time.Second
 	// resync bounds the sleep of Run, against clocks that were set.
 	resync = time.Minute
+	// nextRenewal is the least time between two certificates of a name, also when a
+	// wrong clock says that a new one is due for renewal already.
+	nextRenewal = time.Minute
+	// keepUnwanted is how long the certificate of a name is kept that is not wanted any
+	// more: its service may be deployed again, or its route have been lost by mistake.
+	keepUnwanted = 24 * time.Hour
 )
 
 // ErrNoCertificate means that there is no certificate for a name (yet).
@@ -63,12 +68,13 @@ type Manager struct {
 	dir     string
 	signer  Signer
 	log     *slog.Logger
-	current atomic.Pointer[map[string]*certificate]
+	current sync.Map // of *certificate, by name
 	wake    chan struct{}
 	changed chan struct{}
 
-	mu     sync.Mutex // guards wanted and serialises writers of current
-	wanted map[string]*want
+	mu       sync.Mutex // guards what follows
+	wanted   map[string]*want
+	unwanted map[string]time.Time // names with a certificate, since when
 }
 
 type want struct {
@@ -87,27 +93,39 @@ func New(cfg Config) (*Manager, error) {
 		log:     cfg.Log.With("component", "certs"),
 		wake:    make(chan struct{}, 1),
 		changed: make(chan struct{}, 1),
-		wanted:  map[string]*want{},
+		wanted:  map[string]*want{}, unwanted: map[string]time.Time{},
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make certificate folder %q: %w", cfg.Dir, err)
 	}
-	loaded, err := m.loadAll(time.Now())
+	now := time.Now()
+	loaded, err := m.loadAll(now)
 	if err != nil {
 		return nil, err
 	}
-	m.current.Store(&loaded)
+	for name, c := range loaded {
+		m.current.Store(name, c)
+		m.unwanted[name] = now
+	}
 	return m, nil
 }
 
 // Certificate returns the certificate for a name in lower case, or
 // ErrNoCertificate. It never blocks and asks nobody.
 func (m *Manager) Certificate(name string) (*tls.Certificate, error) {
-	c, ok := (*m.current.Load())[name]
+	c, ok := m.have(name)
 	if !ok {
 		return nil, ErrNoCertificate
 	}
 	return &c.tls, nil
+}
+
+func (m *Manager) have(name string) (*certificate, bool) {
+	c, ok := m.current.Load(name)
+	if !ok {
+		return nil, false
+	}
+	return c.(*certificate), true //nolint:forcetypeassert // nothing else is stored
 }
 
 // Want says which names have a certificate from now on, as a full set.
@@ -121,6 +139,14 @@ func (m *Manager) Want(names []string) {
 		if old, ok := m.wanted[name]; ok {
 			next[name] = old
 		}
+	}
+	for name := range m.wanted {
+		if _, stays := next[name]; !stays {
+			m.unwanted[name] = now
+		}
+	}
+	for name := range next {
+		delete(m.unwanted, name)
 	}
 	m.wanted = next
 	signal(m.wake)
@@ -141,13 +167,13 @@ func (m *Manager) Retry() {
 func (m *Manager) Missing() []Missing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	have := *m.current.Load()
 	var missing []Missing
-	for _, name := range slices.Sorted(maps.Keys(m.wanted)) {
-		if _, ok := have[name]; !ok {
-			missing = append(missing, Missing{Name: name, Since: m.wanted[name].since, Err: m.wanted[name].err})
+	for name, w := range m.wanted {
+		if _, ok := m.current.Load(name); !ok {
+			missing = append(missing, Missing{Name: name, Since: w.since, Err: w.err})
 		}
 	}
+	slices.SortFunc(missing, func(a, b Missing) int { return cmp.Compare(a.Name, b.Name) })
 	return missing
 }
 
@@ -157,7 +183,9 @@ func (m *Manager) Changed() <-chan struct{} { return m.changed }
 // Run obtains and renews certificates until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
 	for {
-		due, next := m.due(time.Now())
+		now := time.Now()
+		m.drop(now)
+		due, next := m.due(now)
 		m.obtainAll(ctx, due)
 		if len(due) > 0 && ctx.Err() == nil {
 			continue
@@ -174,16 +202,32 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 }
 
+// drop forgets the certificates of names that were not wanted for long, here and on
+// disk.
+func (m *Manager) drop(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, since := range m.unwanted {
+		if now.Sub(since) < keepUnwanted {
+			continue
+		}
+		delete(m.unwanted, name)
+		m.current.Delete(name)
+		if err := m.remove(name); err != nil {
+			m.log.Warn("certificate not removed", "host", name, "err", err)
+		}
+	}
+}
+
 // due returns the names to obtain now, and how long to sleep if there is none.
 func (m *Manager) due(now time.Time) ([]string, time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	have := *m.current.Load()
 	sleep := resync
 	var due []string
 	for name, w := range m.wanted {
 		at := w.retryAt
-		if c, ok := have[name]; ok && c.renewAt.After(at) {
+		if c, ok := m.have(name); ok && c.renewAt.After(at) {
 			at = c.renewAt
 		}
 		if !at.After(now) {
@@ -223,11 +267,11 @@ func (m *Manager) obtain(ctx context.Context, name string) {
 		m.postpone(name, err)
 		return
 	}
-	next := maps.Clone(*m.current.Load())
-	next[name] = c
-	m.current.Store(&next)
+	m.current.Store(name, c)
 	if w, ok := m.wanted[name]; ok {
-		w.err, w.backoff, w.retryAt = nil, 0, time.Time{}
+		w.err, w.backoff, w.retryAt = nil, 0, time.Now().Add(nextRenewal)
+	} else {
+		m.unwanted[name] = time.Now()
 	}
 	m.log.Info("certificate obtained", "host", name, "expires", c.tls.Leaf.NotAfter, "took", time.Since(start))
 	signal(m.changed)

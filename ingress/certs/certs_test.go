@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // testCA signs what it is asked for, unless fail is set.
 type testCA struct {
 	life  time.Duration
+	from  time.Duration // when they begin, from now
 	asked atomic.Int64
 	mu    sync.Mutex
 	fail  error
@@ -61,8 +62,8 @@ func (ca *testCA) Sign(_ context.Context, csrDER []byte, names []string) ([]byte
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
 		Subject:      pkix.Name{CommonName: names[0]},
 		DNSNames:     names,
-		NotBefore:    time.Now(),
-		NotAfter:     time.Now().Add(ca.life),
+		NotBefore:    time.Now().Add(ca.from),
+		NotAfter:     time.Now().Add(ca.from + ca.life),
 	}
 	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, root, csr.PublicKey, key)
@@ -300,4 +301,57 @@ func TestManager_NeverWritesOutsideItsFolder(t *testing.T) {
 			t.Errorf("save(%q) succeeded", name)
 		}
 	}
+}
+
+// A clock that is wrong, here or at the coordinator, makes no busy loop of renewals.
+func TestManager_RenewsSeldomWhenNewOnesAreDueAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		ca := &testCA{life: time.Hour, from: -50 * time.Minute}
+		m := newManager(t, dir, ca)
+		defer start(t, m)()
+		m.Want([]string{"a.example.com"})
+		time.Sleep(9 * time.Minute)
+		if got := ca.asked.Load(); got < 2 || got > 11 {
+			t.Errorf("%d requests in nine minutes, want about one a minute", got)
+		}
+	})
+}
+
+func TestManager_DropsWhatIsNotWantedForADay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, dir, &testCA{life: 30 * 24 * time.Hour})
+		defer start(t, m)()
+		m.Want([]string{"a.example.com", "b.example.com"})
+		synctest.Wait()
+		m.Want([]string{"a.example.com"})
+		has := func(name string) bool {
+			_, err := m.Certificate(name)
+			_, missing := os.Stat(filepath.Join(dir, name+extension))
+			if (err == nil) != (missing == nil) {
+				t.Errorf("%s: in memory %v, on disk %v", name, err == nil, missing == nil)
+			}
+			return err == nil
+		}
+		time.Sleep(keepUnwanted - time.Minute)
+		synctest.Wait()
+		if !has("b.example.com") {
+			t.Error("dropped within a day")
+		}
+		m.Want([]string{"a.example.com", "b.example.com"})
+		m.Want([]string{"a.example.com"})
+		time.Sleep(keepUnwanted - time.Minute)
+		synctest.Wait()
+		if !has("b.example.com") {
+			t.Error("dropped within a day of being wanted again")
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if has("b.example.com") || !has("a.example.com") {
+			t.Error("want only a.example.com after a day")
+		}
+	})
 }

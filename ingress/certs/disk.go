@@ -21,6 +21,15 @@ func (m *Manager) save(name string, c *certificate) error {
 	return atomicfile.Write(filepath.Join(m.dir, name+extension), c.pem, 0o600)
 }
 
+// remove deletes the file of a name; that there is none is fine.
+func (m *Manager) remove(name string) error {
+	err := os.Remove(filepath.Join(m.dir, name+extension))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove certificate of %q: %w", name, err)
+	}
+	return nil
+}
+
 // loadAll reads every certificate in the folder, skips those that cannot be used
 // and removes the expired ones, so that the folder does not grow for ever.
 func (m *Manager) loadAll(now time.Time) (map[string]*certificate, error) {

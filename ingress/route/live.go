@@ -20,8 +20,6 @@ var (
 	ErrStale = errors.New("set is older than the table")
 	// ErrForeign means that a difference belongs to another incarnation.
 	ErrForeign = errors.New("difference of another incarnation")
-	// ErrShrinks means that more than half of the routes would go with a set.
-	ErrShrinks = errors.New("more than half of the routes would go at once")
 	// ErrTooLarge means that a set is beyond MaxRoutes.
 	ErrTooLarge = errors.New("set has too many routes")
 )
@@ -70,16 +68,10 @@ func check(old, next *Table, set Set) error {
 	if next.Len() > MaxRoutes {
 		return fmt.Errorf("apply generation %d with %d routes: %w", set.Generation, next.Len(), ErrTooLarge)
 	}
-	gone := 0
-	for key := range old.routes {
-		if _, stays := next.routes[key]; !stays {
-			gone++
-		}
+	if set.Force {
+		return nil
 	}
-	if old.Len() >= guarded && 2*gone > old.Len() && !set.Force {
-		return fmt.Errorf("apply generation %d without %d of %d routes: %w", set.Generation, gone, old.Len(), ErrShrinks)
-	}
-	return nil
+	return checkShrink(old, next, set)
 }
 
 // admit refuses sets that would turn time back.

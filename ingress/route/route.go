@@ -15,9 +15,6 @@ const (
 	MaxRoutes = 100_000
 	// MaxHosts bounds the names of one workload in one scope.
 	MaxHosts = 100
-	// guarded is the least number of routes of which more than half cannot go at
-	// once. With fewer, deleting two services would be more than half.
-	guarded = 8
 	// MaxEndpoints bounds the replicas of one workload.
 	MaxEndpoints = 5_000
 )
@@ -70,6 +67,8 @@ type Workload struct {
 	// BodyLimit bounds a request body in bytes; 0 means no bound.
 	BodyLimit int64
 	Endpoints []Endpoint
+	// Vacant says that there is a reason for having no endpoint.
+	Vacant bool
 }
 
 // Endpoint is a ready replica as the ingress reaches it.
@@ -87,6 +86,8 @@ type Set struct {
 	Generation  uint64
 	// Force says that it is meant if most routes go with this set.
 	Force bool
+	// Withdrawn are workloads that have no route for a reason.
+	Withdrawn []Key
 	// At is when the set came; replicas that it adds are new since then.
 	At time.Time
 	// Full says that what is not in Workloads has no route.
@@ -121,6 +122,3 @@ type Target struct {
 
 // InFlight returns the number of requests at the replica now.
 func (t *Target) InFlight() int64 { return t.load.inFlight.Load() }
-
-// Targets returns the number of replicas of the route.
-func (r *Route) Targets() int { return len(r.targets) }

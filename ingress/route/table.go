@@ -28,10 +28,10 @@ func (t *Table) Lookup(scope Scope, host string) (*Route, bool) {
 	return r, ok
 }
 
-// Route returns the route of a workload.
-func (t *Table) Route(key Key) (*Route, bool) {
-	r, ok := t.routes[key]
-	return r, ok
+// Has reports whether the workload has a route.
+func (t *Table) Has(key Key) bool {
+	_, ok := t.routes[key]
+	return ok
 }
 
 // Hosts returns the names of a scope, sorted.

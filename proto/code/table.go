@@ -45,6 +45,8 @@ const (
 	UpstreamBroken       Code = "RW-4007"
 	CertificateFailed    Code = "RW-4101"
 	RouteRefused         Code = "RW-4201"
+	RoutesWithheld       Code = "RW-4202"
+	IngressLost          Code = "RW-4203"
 	ListenerFailed       Code = "RW-4301"
 	RuntimeUnavailable   Code = "RW-5001"
 	NetworkFailed        Code = "RW-5002"
@@ -69,6 +71,7 @@ const (
 	TokenExpired         Code = "RW-7003"
 	JoinTokenInvalid     Code = "RW-7004"
 	WrongCA              Code = "RW-7005"
+	MachineRemoved       Code = "RW-7006"
 	ManifestUnreadable   Code = "RW-8001"
 	ManifestSyntax       Code = "RW-8002"
 	ManifestUnknownField Code = "RW-8003"
@@ -131,6 +134,8 @@ var table = []Entry{
 	{UpstreamBroken, "upstream_broken", "the replica broke the connection while answering", "it crashed or was killed", "see `runwayctl why SERVICE`"},
 	{CertificateFailed, "certificate_failed", "no certificate could be had for the name", "the coordinator was not reached or refused", "see the ingress log; the name is served over HTTPS once it succeeds"},
 	{RouteRefused, "route_refused", "the ingress refused a route", "the entry is invalid or the set is older than the one in use", "see the ingress log"},
+	{RoutesWithheld, "routes_withheld", "the ingress refuses the routes, because too many would go at once without a reason", "a coordinator that lost a part of its state, or deletions longer ago than it remembers", "look at what would go with `runwayctl ingresses list`; when it is meant: `runwayctl routes accept INGRESS`"},
+	{IngressLost, "ingress_lost", "the ingress is not heard of, or does not confirm its routes", "the machine or its network is down", "check the machine; when it is gone for good: `runwayctl ingresses rm INGRESS`"},
 	{ListenerFailed, "listener_failed", "the ingress can take no more connections on an address and ends", "the socket was closed or the machine ran out of something", "its supervisor starts it again; see the error of the system"},
 	{RuntimeUnavailable, "runtime_unavailable", "containerd does not answer", "it is stopped or overloaded", "restart containerd on the node; replicas keep running"},
 	{NetworkFailed, "network_failed", "the replica's network could not be made", "CNI plugins or nftables are missing, or the rules cannot be loaded", "see the agent's log on the node"},
@@ -155,6 +160,7 @@ var table = []Entry{
 	{TokenExpired, "token_expired", "the token has expired", "tokens have a limited life", "ask an administrator for a new one"},
 	{JoinTokenInvalid, "join_token_invalid", "the join token is not valid", "it was used, has expired or is for another role", "make a new one with `runwayctl nodes join-token`"},
 	{WrongCA, "wrong_ca", "the coordinator's certificate is not from the expected authority", "the address belongs to another cluster, or somebody is in between", "check the address and the CA file"},
+	{MachineRemoved, "machine_removed", "the machine was removed from the cluster", "an operator removed it, and its certificate is still valid", "let it join again: empty its data directory and start it with a new join token"},
 	{ManifestUnreadable, "manifest_unreadable", "the manifest cannot be read", "the file is missing, too large or not text", "name it with -f FILE; write UTF-8"},
 	{ManifestSyntax, "manifest_syntax", "the manifest is not valid YAML", "indentation or quoting", "see the line and column"},
 	{ManifestUnknownField, "manifest_unknown_field", "the manifest has a field that does not exist", "a mistyped or misplaced key", "use the key that is proposed"},

@@ -2630,9 +2630,11 @@ func (*ListIngressesRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListIngressesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ingresses     []*Ingress             `protobuf:"bytes,1,rep,name=ingresses,proto3" json:"ingresses,omitempty"`
-	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Index uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Views []*IngressView         `protobuf:"bytes,3,rep,name=views,proto3" json:"views,omitempty"`
+	// Generation of the present routes.
+	Generation    uint64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2667,18 +2669,481 @@ func (*ListIngressesResponse) Descriptor() ([]byte, []int) {
 	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
-func (x *ListIngressesResponse) GetIngresses() []*Ingress {
-	if x != nil {
-		return x.Ingresses
-	}
-	return nil
-}
-
 func (x *ListIngressesResponse) GetIndex() uint64 {
 	if x != nil {
 		return x.Index
 	}
 	return 0
+}
+
+func (x *ListIngressesResponse) GetViews() []*IngressView {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+func (x *ListIngressesResponse) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// IngressView is an ingress with what only the leader knows of it.
+type IngressView struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Ingress  *Ingress               `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	LastBeat *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_beat,json=lastBeat,proto3" json:"last_beat,omitempty"`
+	// Generation that it has confirmed in its present session; 0 for none.
+	Generation uint64 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Generation that it has on its disk; 0 while that is not known.
+	Saved uint64 `protobuf:"varint,4,opt,name=saved,proto3" json:"saved,omitempty"`
+	// Since when it owes the confirmation of a generation; absent when it owes none.
+	OwesSince     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=owes_since,json=owesSince,proto3" json:"owes_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngressView) Reset() {
+	*x = IngressView{}
+	mi := &file_runway_v1_api_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngressView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngressView) ProtoMessage() {}
+
+func (x *IngressView) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngressView.ProtoReflect.Descriptor instead.
+func (*IngressView) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *IngressView) GetIngress() *Ingress {
+	if x != nil {
+		return x.Ingress
+	}
+	return nil
+}
+
+func (x *IngressView) GetLastBeat() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastBeat
+	}
+	return nil
+}
+
+func (x *IngressView) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *IngressView) GetSaved() uint64 {
+	if x != nil {
+		return x.Saved
+	}
+	return 0
+}
+
+func (x *IngressView) GetOwesSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OwesSince
+	}
+	return nil
+}
+
+type SetCordonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name or ID.
+	Node          string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Cordoned      bool   `protobuf:"varint,2,opt,name=cordoned,proto3" json:"cordoned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetCordonRequest) Reset() {
+	*x = SetCordonRequest{}
+	mi := &file_runway_v1_api_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetCordonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetCordonRequest) ProtoMessage() {}
+
+func (x *SetCordonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetCordonRequest.ProtoReflect.Descriptor instead.
+func (*SetCordonRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SetCordonRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SetCordonRequest) GetCordoned() bool {
+	if x != nil {
+		return x.Cordoned
+	}
+	return false
+}
+
+type SetCordonResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          *Node                  `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetCordonResponse) Reset() {
+	*x = SetCordonResponse{}
+	mi := &file_runway_v1_api_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetCordonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetCordonResponse) ProtoMessage() {}
+
+func (x *SetCordonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetCordonResponse.ProtoReflect.Descriptor instead.
+func (*SetCordonResponse) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *SetCordonResponse) GetNode() *Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+type RemoveNodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name or ID.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Although it is heard of and has replicas.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeRequest) Reset() {
+	*x = RemoveNodeRequest{}
+	mi := &file_runway_v1_api_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeRequest) ProtoMessage() {}
+
+func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
+func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *RemoveNodeRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RemoveNodeRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type RemoveNodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Replicas that went with it.
+	Replicas      uint32 `protobuf:"varint,1,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveNodeResponse) Reset() {
+	*x = RemoveNodeResponse{}
+	mi := &file_runway_v1_api_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveNodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveNodeResponse) ProtoMessage() {}
+
+func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
+func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *RemoveNodeResponse) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+type RemoveIngressRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name or ID.
+	Ingress string `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	// Although it is live.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveIngressRequest) Reset() {
+	*x = RemoveIngressRequest{}
+	mi := &file_runway_v1_api_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveIngressRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveIngressRequest) ProtoMessage() {}
+
+func (x *RemoveIngressRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveIngressRequest.ProtoReflect.Descriptor instead.
+func (*RemoveIngressRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *RemoveIngressRequest) GetIngress() string {
+	if x != nil {
+		return x.Ingress
+	}
+	return ""
+}
+
+func (x *RemoveIngressRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type RemoveIngressResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveIngressResponse) Reset() {
+	*x = RemoveIngressResponse{}
+	mi := &file_runway_v1_api_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveIngressResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveIngressResponse) ProtoMessage() {}
+
+func (x *RemoveIngressResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveIngressResponse.ProtoReflect.Descriptor instead.
+func (*RemoveIngressResponse) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
+}
+
+type AcceptRoutesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name or ID.
+	Ingress string `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	// Routes that may go, as they were shown: it is refused when they are more by now.
+	Going         uint32 `protobuf:"varint,2,opt,name=going,proto3" json:"going,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptRoutesRequest) Reset() {
+	*x = AcceptRoutesRequest{}
+	mi := &file_runway_v1_api_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptRoutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptRoutesRequest) ProtoMessage() {}
+
+func (x *AcceptRoutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptRoutesRequest.ProtoReflect.Descriptor instead.
+func (*AcceptRoutesRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *AcceptRoutesRequest) GetIngress() string {
+	if x != nil {
+		return x.Ingress
+	}
+	return ""
+}
+
+func (x *AcceptRoutesRequest) GetGoing() uint32 {
+	if x != nil {
+		return x.Going
+	}
+	return 0
+}
+
+type AcceptRoutesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptRoutesResponse) Reset() {
+	*x = AcceptRoutesResponse{}
+	mi := &file_runway_v1_api_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptRoutesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptRoutesResponse) ProtoMessage() {}
+
+func (x *AcceptRoutesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptRoutesResponse.ProtoReflect.Descriptor instead.
+func (*AcceptRoutesResponse) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 type ListEventsRequest struct {
@@ -2697,7 +3162,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +3174,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +3187,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListEventsRequest) GetWorkload() *WorkloadKey {
@@ -2775,7 +3240,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2787,7 +3252,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2800,7 +3265,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -2843,7 +3308,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2855,7 +3320,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2868,7 +3333,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CreateTokenRequest) GetName() string {
@@ -2910,7 +3375,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2922,7 +3387,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2935,7 +3400,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CreateTokenResponse) GetSecret() string {
@@ -2960,7 +3425,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3437,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3450,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 type ListTokensResponse struct {
@@ -2997,7 +3462,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3009,7 +3474,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3022,7 +3487,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -3041,7 +3506,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[54]
+	mi := &file_runway_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3053,7 +3518,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[54]
+	mi := &file_runway_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3066,7 +3531,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -3084,7 +3549,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[55]
+	mi := &file_runway_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +3561,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[55]
+	mi := &file_runway_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +3574,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 var File_runway_v1_api_proto protoreflect.FileDescriptor
@@ -3290,10 +3755,40 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x16\n" +
-	"\x14ListIngressesRequest\"_\n" +
-	"\x15ListIngressesResponse\x120\n" +
-	"\tingresses\x18\x01 \x03(\v2\x12.runway.v1.IngressR\tingresses\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xb8\x01\n" +
+	"\x14ListIngressesRequest\"\x8c\x01\n" +
+	"\x15ListIngressesResponse\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12,\n" +
+	"\x05views\x18\x03 \x03(\v2\x16.runway.v1.IngressViewR\x05views\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x04 \x01(\x04R\n" +
+	"generationJ\x04\b\x01\x10\x02R\tingresses\"\xe5\x01\n" +
+	"\vIngressView\x12,\n" +
+	"\aingress\x18\x01 \x01(\v2\x12.runway.v1.IngressR\aingress\x127\n" +
+	"\tlast_beat\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\blastBeat\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\x04R\n" +
+	"generation\x12\x14\n" +
+	"\x05saved\x18\x04 \x01(\x04R\x05saved\x129\n" +
+	"\n" +
+	"owes_since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\towesSince\"B\n" +
+	"\x10SetCordonRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1a\n" +
+	"\bcordoned\x18\x02 \x01(\bR\bcordoned\"8\n" +
+	"\x11SetCordonResponse\x12#\n" +
+	"\x04node\x18\x01 \x01(\v2\x0f.runway.v1.NodeR\x04node\"=\n" +
+	"\x11RemoveNodeRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"0\n" +
+	"\x12RemoveNodeResponse\x12\x1a\n" +
+	"\breplicas\x18\x01 \x01(\rR\breplicas\"F\n" +
+	"\x14RemoveIngressRequest\x12\x18\n" +
+	"\aingress\x18\x01 \x01(\tR\aingress\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"\x17\n" +
+	"\x15RemoveIngressResponse\"E\n" +
+	"\x13AcceptRoutesRequest\x12\x18\n" +
+	"\aingress\x18\x01 \x01(\tR\aingress\x12\x14\n" +
+	"\x05going\x18\x02 \x01(\rR\x05going\"\x16\n" +
+	"\x14AcceptRoutesResponse\"\xb8\x01\n" +
 	"\x11ListEventsRequest\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x14\n" +
@@ -3349,11 +3844,16 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\rGetDeployment\x12\x1f.runway.v1.GetDeploymentRequest\x1a\x15.runway.v1.Deployment\x12X\n" +
 	"\x0fListDeployments\x12!.runway.v1.ListDeploymentsRequest\x1a\".runway.v1.ListDeploymentsResponse\x12Z\n" +
 	"\x0fWatchDeployment\x12!.runway.v1.WatchDeploymentRequest\x1a\".runway.v1.WatchDeploymentResponse0\x01\x12M\n" +
-	"\x10CancelDeployment\x12\".runway.v1.CancelDeploymentRequest\x1a\x15.runway.v1.Deployment2\xfd\x01\n" +
+	"\x10CancelDeployment\x12\".runway.v1.CancelDeploymentRequest\x1a\x15.runway.v1.Deployment2\xb5\x04\n" +
 	"\x05Nodes\x12F\n" +
 	"\tListNodes\x12\x1b.runway.v1.ListNodesRequest\x1a\x1c.runway.v1.ListNodesResponse\x12X\n" +
 	"\x0fCreateJoinToken\x12!.runway.v1.CreateJoinTokenRequest\x1a\".runway.v1.CreateJoinTokenResponse\x12R\n" +
-	"\rListIngresses\x12\x1f.runway.v1.ListIngressesRequest\x1a .runway.v1.ListIngressesResponse2U\n" +
+	"\rListIngresses\x12\x1f.runway.v1.ListIngressesRequest\x1a .runway.v1.ListIngressesResponse\x12F\n" +
+	"\tSetCordon\x12\x1b.runway.v1.SetCordonRequest\x1a\x1c.runway.v1.SetCordonResponse\x12I\n" +
+	"\n" +
+	"RemoveNode\x12\x1c.runway.v1.RemoveNodeRequest\x1a\x1d.runway.v1.RemoveNodeResponse\x12R\n" +
+	"\rRemoveIngress\x12\x1f.runway.v1.RemoveIngressRequest\x1a .runway.v1.RemoveIngressResponse\x12O\n" +
+	"\fAcceptRoutes\x12\x1e.runway.v1.AcceptRoutesRequest\x1a\x1f.runway.v1.AcceptRoutesResponse2U\n" +
 	"\x06Events\x12K\n" +
 	"\n" +
 	"ListEvents\x12\x1c.runway.v1.ListEventsRequest\x1a\x1d.runway.v1.ListEventsResponse0\x012\xef\x01\n" +
@@ -3375,7 +3875,7 @@ func file_runway_v1_api_proto_rawDescGZIP() []byte {
 	return file_runway_v1_api_proto_rawDescData
 }
 
-var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_runway_v1_api_proto_goTypes = []any{
 	(*EnrolRequest)(nil),            // 0: runway.v1.EnrolRequest
 	(*EnrolResponse)(nil),           // 1: runway.v1.EnrolResponse
@@ -3425,145 +3925,166 @@ var file_runway_v1_api_proto_goTypes = []any{
 	(*CreateJoinTokenResponse)(nil), // 45: runway.v1.CreateJoinTokenResponse
 	(*ListIngressesRequest)(nil),    // 46: runway.v1.ListIngressesRequest
 	(*ListIngressesResponse)(nil),   // 47: runway.v1.ListIngressesResponse
-	(*ListEventsRequest)(nil),       // 48: runway.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),      // 49: runway.v1.ListEventsResponse
-	(*CreateTokenRequest)(nil),      // 50: runway.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 51: runway.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 52: runway.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 53: runway.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 54: runway.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 55: runway.v1.RevokeTokenResponse
-	nil,                             // 56: runway.v1.LogsRequest.AfterEntry
-	(*Space)(nil),                   // 57: runway.v1.Space
-	(*WorkloadKey)(nil),             // 58: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),            // 59: runway.v1.RevisionSpec
-	(*Deployment)(nil),              // 60: runway.v1.Deployment
-	(*Revision)(nil),                // 61: runway.v1.Revision
-	(*Workload)(nil),                // 62: runway.v1.Workload
-	(*Replica)(nil),                 // 63: runway.v1.Replica
-	(*Wanted)(nil),                  // 64: runway.v1.Wanted
-	(*LogOptions)(nil),              // 65: runway.v1.LogOptions
-	(*timestamppb.Timestamp)(nil),   // 66: google.protobuf.Timestamp
-	(*LogLine)(nil),                 // 67: runway.v1.LogLine
-	(*Cause)(nil),                   // 68: runway.v1.Cause
-	(*Node)(nil),                    // 69: runway.v1.Node
-	(Role)(0),                       // 70: runway.v1.Role
-	(*durationpb.Duration)(nil),     // 71: google.protobuf.Duration
-	(*Ingress)(nil),                 // 72: runway.v1.Ingress
-	(*Event)(nil),                   // 73: runway.v1.Event
-	(*Token)(nil),                   // 74: runway.v1.Token
+	(*IngressView)(nil),             // 48: runway.v1.IngressView
+	(*SetCordonRequest)(nil),        // 49: runway.v1.SetCordonRequest
+	(*SetCordonResponse)(nil),       // 50: runway.v1.SetCordonResponse
+	(*RemoveNodeRequest)(nil),       // 51: runway.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),      // 52: runway.v1.RemoveNodeResponse
+	(*RemoveIngressRequest)(nil),    // 53: runway.v1.RemoveIngressRequest
+	(*RemoveIngressResponse)(nil),   // 54: runway.v1.RemoveIngressResponse
+	(*AcceptRoutesRequest)(nil),     // 55: runway.v1.AcceptRoutesRequest
+	(*AcceptRoutesResponse)(nil),    // 56: runway.v1.AcceptRoutesResponse
+	(*ListEventsRequest)(nil),       // 57: runway.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),      // 58: runway.v1.ListEventsResponse
+	(*CreateTokenRequest)(nil),      // 59: runway.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 60: runway.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 61: runway.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 62: runway.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 63: runway.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 64: runway.v1.RevokeTokenResponse
+	nil,                             // 65: runway.v1.LogsRequest.AfterEntry
+	(*Space)(nil),                   // 66: runway.v1.Space
+	(*WorkloadKey)(nil),             // 67: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),            // 68: runway.v1.RevisionSpec
+	(*Deployment)(nil),              // 69: runway.v1.Deployment
+	(*Revision)(nil),                // 70: runway.v1.Revision
+	(*Workload)(nil),                // 71: runway.v1.Workload
+	(*Replica)(nil),                 // 72: runway.v1.Replica
+	(*Wanted)(nil),                  // 73: runway.v1.Wanted
+	(*LogOptions)(nil),              // 74: runway.v1.LogOptions
+	(*timestamppb.Timestamp)(nil),   // 75: google.protobuf.Timestamp
+	(*LogLine)(nil),                 // 76: runway.v1.LogLine
+	(*Cause)(nil),                   // 77: runway.v1.Cause
+	(*Node)(nil),                    // 78: runway.v1.Node
+	(Role)(0),                       // 79: runway.v1.Role
+	(*durationpb.Duration)(nil),     // 80: google.protobuf.Duration
+	(*Ingress)(nil),                 // 81: runway.v1.Ingress
+	(*Event)(nil),                   // 82: runway.v1.Event
+	(*Token)(nil),                   // 83: runway.v1.Token
 }
 var file_runway_v1_api_proto_depIdxs = []int32{
 	6,  // 0: runway.v1.InfoResponse.members:type_name -> runway.v1.Member
-	57, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
-	58, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
-	59, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
-	60, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
-	61, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
+	66, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
+	67, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
+	68, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
+	69, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
+	70, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
 	17, // 6: runway.v1.ListServicesResponse.services:type_name -> runway.v1.ServiceView
-	62, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
-	61, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
-	60, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
-	58, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	58, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
+	70, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
+	69, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
+	67, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	67, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
 	21, // 12: runway.v1.ListReplicasResponse.replicas:type_name -> runway.v1.ReplicaView
-	63, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
-	58, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
-	61, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
-	58, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
-	64, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
-	58, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
-	58, // 19: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
-	58, // 20: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	58, // 21: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
-	65, // 22: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
-	56, // 23: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
-	66, // 24: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
-	67, // 25: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
-	58, // 26: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
-	68, // 27: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
-	60, // 28: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
-	58, // 29: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
-	60, // 30: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
-	60, // 31: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
+	72, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
+	67, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
+	70, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
+	67, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
+	73, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
+	67, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
+	67, // 19: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
+	67, // 20: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	67, // 21: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
+	74, // 22: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
+	65, // 23: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
+	75, // 24: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
+	76, // 25: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
+	67, // 26: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
+	77, // 27: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
+	69, // 28: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
+	67, // 29: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
+	69, // 30: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
+	69, // 31: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
 	21, // 32: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
 	43, // 33: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
-	69, // 34: runway.v1.NodeView.node:type_name -> runway.v1.Node
-	66, // 35: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
-	70, // 36: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
-	71, // 37: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	66, // 38: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	72, // 39: runway.v1.ListIngressesResponse.ingresses:type_name -> runway.v1.Ingress
-	58, // 40: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
-	73, // 41: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
-	70, // 42: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
-	71, // 43: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	74, // 44: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
-	74, // 45: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
-	31, // 46: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
-	0,  // 47: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
-	2,  // 48: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
-	4,  // 49: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
-	7,  // 50: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
-	8,  // 51: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
-	10, // 52: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
-	11, // 53: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
-	13, // 54: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
-	15, // 55: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
-	18, // 56: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
-	19, // 57: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
-	22, // 58: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
-	24, // 59: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
-	26, // 60: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
-	27, // 61: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
-	28, // 62: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
-	30, // 63: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
-	33, // 64: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
-	35, // 65: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
-	36, // 66: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
-	38, // 67: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
-	40, // 68: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
-	41, // 69: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
-	44, // 70: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
-	46, // 71: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
-	48, // 72: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
-	50, // 73: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
-	52, // 74: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
-	54, // 75: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
-	1,  // 76: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
-	3,  // 77: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
-	5,  // 78: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
-	57, // 79: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
-	9,  // 80: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
-	57, // 81: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
-	12, // 82: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
-	14, // 83: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
-	16, // 84: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
-	17, // 85: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
-	20, // 86: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
-	23, // 87: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
-	25, // 88: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
-	14, // 89: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
-	14, // 90: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
-	29, // 91: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
-	32, // 92: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
-	34, // 93: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
-	60, // 94: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
-	37, // 95: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
-	39, // 96: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
-	60, // 97: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
-	42, // 98: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
-	45, // 99: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
-	47, // 100: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
-	49, // 101: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
-	51, // 102: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
-	53, // 103: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
-	55, // 104: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
-	76, // [76:105] is the sub-list for method output_type
-	47, // [47:76] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	78, // 34: runway.v1.NodeView.node:type_name -> runway.v1.Node
+	75, // 35: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
+	79, // 36: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
+	80, // 37: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	75, // 38: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	48, // 39: runway.v1.ListIngressesResponse.views:type_name -> runway.v1.IngressView
+	81, // 40: runway.v1.IngressView.ingress:type_name -> runway.v1.Ingress
+	75, // 41: runway.v1.IngressView.last_beat:type_name -> google.protobuf.Timestamp
+	75, // 42: runway.v1.IngressView.owes_since:type_name -> google.protobuf.Timestamp
+	78, // 43: runway.v1.SetCordonResponse.node:type_name -> runway.v1.Node
+	67, // 44: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
+	82, // 45: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
+	79, // 46: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
+	80, // 47: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	83, // 48: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
+	83, // 49: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
+	31, // 50: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
+	0,  // 51: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
+	2,  // 52: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
+	4,  // 53: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
+	7,  // 54: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
+	8,  // 55: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
+	10, // 56: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
+	11, // 57: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
+	13, // 58: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
+	15, // 59: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
+	18, // 60: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
+	19, // 61: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
+	22, // 62: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
+	24, // 63: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
+	26, // 64: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
+	27, // 65: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
+	28, // 66: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
+	30, // 67: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
+	33, // 68: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
+	35, // 69: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
+	36, // 70: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
+	38, // 71: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
+	40, // 72: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
+	41, // 73: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
+	44, // 74: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
+	46, // 75: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
+	49, // 76: runway.v1.Nodes.SetCordon:input_type -> runway.v1.SetCordonRequest
+	51, // 77: runway.v1.Nodes.RemoveNode:input_type -> runway.v1.RemoveNodeRequest
+	53, // 78: runway.v1.Nodes.RemoveIngress:input_type -> runway.v1.RemoveIngressRequest
+	55, // 79: runway.v1.Nodes.AcceptRoutes:input_type -> runway.v1.AcceptRoutesRequest
+	57, // 80: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
+	59, // 81: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
+	61, // 82: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
+	63, // 83: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
+	1,  // 84: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
+	3,  // 85: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
+	5,  // 86: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
+	66, // 87: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
+	9,  // 88: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
+	66, // 89: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
+	12, // 90: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
+	14, // 91: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
+	16, // 92: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
+	17, // 93: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
+	20, // 94: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
+	23, // 95: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
+	25, // 96: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
+	14, // 97: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
+	14, // 98: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
+	29, // 99: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
+	32, // 100: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
+	34, // 101: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
+	69, // 102: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
+	37, // 103: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
+	39, // 104: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
+	69, // 105: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
+	42, // 106: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
+	45, // 107: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
+	47, // 108: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
+	50, // 109: runway.v1.Nodes.SetCordon:output_type -> runway.v1.SetCordonResponse
+	52, // 110: runway.v1.Nodes.RemoveNode:output_type -> runway.v1.RemoveNodeResponse
+	54, // 111: runway.v1.Nodes.RemoveIngress:output_type -> runway.v1.RemoveIngressResponse
+	56, // 112: runway.v1.Nodes.AcceptRoutes:output_type -> runway.v1.AcceptRoutesResponse
+	58, // 113: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
+	60, // 114: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
+	62, // 115: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
+	64, // 116: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
+	84, // [84:117] is the sub-list for method output_type
+	51, // [51:84] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_api_proto_init() }
@@ -3579,7 +4100,7 @@ func file_runway_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_api_proto_rawDesc), len(file_runway_v1_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   57,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

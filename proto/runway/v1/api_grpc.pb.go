@@ -1217,6 +1217,10 @@ const (
 	Nodes_ListNodes_FullMethodName       = "/runway.v1.Nodes/ListNodes"
 	Nodes_CreateJoinToken_FullMethodName = "/runway.v1.Nodes/CreateJoinToken"
 	Nodes_ListIngresses_FullMethodName   = "/runway.v1.Nodes/ListIngresses"
+	Nodes_SetCordon_FullMethodName       = "/runway.v1.Nodes/SetCordon"
+	Nodes_RemoveNode_FullMethodName      = "/runway.v1.Nodes/RemoveNode"
+	Nodes_RemoveIngress_FullMethodName   = "/runway.v1.Nodes/RemoveIngress"
+	Nodes_AcceptRoutes_FullMethodName    = "/runway.v1.Nodes/AcceptRoutes"
 )
 
 // NodesClient is the client API for Nodes service.
@@ -1227,6 +1231,17 @@ type NodesClient interface {
 	// CreateJoinToken makes a token for one machine of a role.
 	CreateJoinToken(ctx context.Context, in *CreateJoinTokenRequest, opts ...grpc.CallOption) (*CreateJoinTokenResponse, error)
 	ListIngresses(ctx context.Context, in *ListIngressesRequest, opts ...grpc.CallOption) (*ListIngressesResponse, error)
+	// SetCordon keeps new replicas from a node, or lets them come again. Those that run
+	// there stay.
+	SetCordon(ctx context.Context, in *SetCordonRequest, opts ...grpc.CallOption) (*SetCordonResponse, error)
+	// RemoveNode forgets a machine that is gone for good, with its replicas. It cannot
+	// come back with the identity that it had.
+	RemoveNode(ctx context.Context, in *RemoveNodeRequest, opts ...grpc.CallOption) (*RemoveNodeResponse, error)
+	// RemoveIngress forgets an ingress that is gone for good, and with it what it may
+	// still have routed to. It cannot come back with the identity that it had.
+	RemoveIngress(ctx context.Context, in *RemoveIngressRequest, opts ...grpc.CallOption) (*RemoveIngressResponse, error)
+	// AcceptRoutes has an ingress take the routes that it refuses.
+	AcceptRoutes(ctx context.Context, in *AcceptRoutesRequest, opts ...grpc.CallOption) (*AcceptRoutesResponse, error)
 }
 
 type nodesClient struct {
@@ -1267,6 +1282,46 @@ func (c *nodesClient) ListIngresses(ctx context.Context, in *ListIngressesReques
 	return out, nil
 }
 
+func (c *nodesClient) SetCordon(ctx context.Context, in *SetCordonRequest, opts ...grpc.CallOption) (*SetCordonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetCordonResponse)
+	err := c.cc.Invoke(ctx, Nodes_SetCordon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodesClient) RemoveNode(ctx context.Context, in *RemoveNodeRequest, opts ...grpc.CallOption) (*RemoveNodeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveNodeResponse)
+	err := c.cc.Invoke(ctx, Nodes_RemoveNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodesClient) RemoveIngress(ctx context.Context, in *RemoveIngressRequest, opts ...grpc.CallOption) (*RemoveIngressResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveIngressResponse)
+	err := c.cc.Invoke(ctx, Nodes_RemoveIngress_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodesClient) AcceptRoutes(ctx context.Context, in *AcceptRoutesRequest, opts ...grpc.CallOption) (*AcceptRoutesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptRoutesResponse)
+	err := c.cc.Invoke(ctx, Nodes_AcceptRoutes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodesServer is the server API for Nodes service.
 // All implementations must embed UnimplementedNodesServer
 // for forward compatibility.
@@ -1275,6 +1330,17 @@ type NodesServer interface {
 	// CreateJoinToken makes a token for one machine of a role.
 	CreateJoinToken(context.Context, *CreateJoinTokenRequest) (*CreateJoinTokenResponse, error)
 	ListIngresses(context.Context, *ListIngressesRequest) (*ListIngressesResponse, error)
+	// SetCordon keeps new replicas from a node, or lets them come again. Those that run
+	// there stay.
+	SetCordon(context.Context, *SetCordonRequest) (*SetCordonResponse, error)
+	// RemoveNode forgets a machine that is gone for good, with its replicas. It cannot
+	// come back with the identity that it had.
+	RemoveNode(context.Context, *RemoveNodeRequest) (*RemoveNodeResponse, error)
+	// RemoveIngress forgets an ingress that is gone for good, and with it what it may
+	// still have routed to. It cannot come back with the identity that it had.
+	RemoveIngress(context.Context, *RemoveIngressRequest) (*RemoveIngressResponse, error)
+	// AcceptRoutes has an ingress take the routes that it refuses.
+	AcceptRoutes(context.Context, *AcceptRoutesRequest) (*AcceptRoutesResponse, error)
 	mustEmbedUnimplementedNodesServer()
 }
 
@@ -1293,6 +1359,18 @@ func (UnimplementedNodesServer) CreateJoinToken(context.Context, *CreateJoinToke
 }
 func (UnimplementedNodesServer) ListIngresses(context.Context, *ListIngressesRequest) (*ListIngressesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIngresses not implemented")
+}
+func (UnimplementedNodesServer) SetCordon(context.Context, *SetCordonRequest) (*SetCordonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetCordon not implemented")
+}
+func (UnimplementedNodesServer) RemoveNode(context.Context, *RemoveNodeRequest) (*RemoveNodeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveNode not implemented")
+}
+func (UnimplementedNodesServer) RemoveIngress(context.Context, *RemoveIngressRequest) (*RemoveIngressResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveIngress not implemented")
+}
+func (UnimplementedNodesServer) AcceptRoutes(context.Context, *AcceptRoutesRequest) (*AcceptRoutesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptRoutes not implemented")
 }
 func (UnimplementedNodesServer) mustEmbedUnimplementedNodesServer() {}
 func (UnimplementedNodesServer) testEmbeddedByValue()               {}
@@ -1369,6 +1447,78 @@ func _Nodes_ListIngresses_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Nodes_SetCordon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetCordonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodesServer).SetCordon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Nodes_SetCordon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodesServer).SetCordon(ctx, req.(*SetCordonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Nodes_RemoveNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveNodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodesServer).RemoveNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Nodes_RemoveNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodesServer).RemoveNode(ctx, req.(*RemoveNodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Nodes_RemoveIngress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveIngressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodesServer).RemoveIngress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Nodes_RemoveIngress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodesServer).RemoveIngress(ctx, req.(*RemoveIngressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Nodes_AcceptRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptRoutesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodesServer).AcceptRoutes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Nodes_AcceptRoutes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodesServer).AcceptRoutes(ctx, req.(*AcceptRoutesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Nodes_ServiceDesc is the grpc.ServiceDesc for Nodes service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1387,6 +1537,22 @@ var Nodes_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListIngresses",
 			Handler:    _Nodes_ListIngresses_Handler,
+		},
+		{
+			MethodName: "SetCordon",
+			Handler:    _Nodes_SetCordon_Handler,
+		},
+		{
+			MethodName: "RemoveNode",
+			Handler:    _Nodes_RemoveNode_Handler,
+		},
+		{
+			MethodName: "RemoveIngress",
+			Handler:    _Nodes_RemoveIngress_Handler,
+		},
+		{
+			MethodName: "AcceptRoutes",
+			Handler:    _Nodes_AcceptRoutes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -58,6 +58,7 @@ const (
 	CommandKind_COMMAND_KIND_USE_JOIN_TOKEN           CommandKind = 26
 	CommandKind_COMMAND_KIND_RECORD_EVENTS            CommandKind = 27
 	CommandKind_COMMAND_KIND_RECORD_DEPLOYMENT_REPORT CommandKind = 28
+	CommandKind_COMMAND_KIND_REPORT_INGRESS           CommandKind = 29
 )
 
 // Enum value maps for CommandKind.
@@ -92,6 +93,7 @@ var (
 		26: "COMMAND_KIND_USE_JOIN_TOKEN",
 		27: "COMMAND_KIND_RECORD_EVENTS",
 		28: "COMMAND_KIND_RECORD_DEPLOYMENT_REPORT",
+		29: "COMMAND_KIND_REPORT_INGRESS",
 	}
 	CommandKind_value = map[string]int32{
 		"COMMAND_KIND_UNSPECIFIED":              0,
@@ -123,6 +125,7 @@ var (
 		"COMMAND_KIND_USE_JOIN_TOKEN":           26,
 		"COMMAND_KIND_RECORD_EVENTS":            27,
 		"COMMAND_KIND_RECORD_DEPLOYMENT_REPORT": 28,
+		"COMMAND_KIND_REPORT_INGRESS":           29,
 	}
 )
 
@@ -1719,10 +1722,12 @@ func (x *RegisterIngress) GetFacts() *IngressFacts {
 }
 
 type SetIngressPhase struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ingress       string                 `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
-	Phase         IngressPhase           `protobuf:"varint,2,opt,name=phase,proto3,enum=runway.v1.IngressPhase" json:"phase,omitempty"`
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Ingress string                 `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	Phase   IngressPhase           `protobuf:"varint,2,opt,name=phase,proto3,enum=runway.v1.IngressPhase" json:"phase,omitempty"`
+	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why it is lost.
+	Cause         *Cause `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1778,6 +1783,82 @@ func (x *SetIngressPhase) GetReason() string {
 	return ""
 }
 
+func (x *SetIngressPhase) GetCause() *Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+// ReportIngress writes what an ingress said of its routes.
+type ReportIngress struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Ingress         string                 `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
+	Problems        []*RouteProblem        `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
+	ProblemsOmitted uint32                 `protobuf:"varint,3,opt,name=problems_omitted,json=problemsOmitted,proto3" json:"problems_omitted,omitempty"`
+	Refusal         *RouteRefusal          `protobuf:"bytes,4,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReportIngress) Reset() {
+	*x = ReportIngress{}
+	mi := &file_runway_v1_command_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportIngress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportIngress) ProtoMessage() {}
+
+func (x *ReportIngress) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_command_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportIngress.ProtoReflect.Descriptor instead.
+func (*ReportIngress) Descriptor() ([]byte, []int) {
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReportIngress) GetIngress() string {
+	if x != nil {
+		return x.Ingress
+	}
+	return ""
+}
+
+func (x *ReportIngress) GetProblems() []*RouteProblem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *ReportIngress) GetProblemsOmitted() uint32 {
+	if x != nil {
+		return x.ProblemsOmitted
+	}
+	return 0
+}
+
+func (x *ReportIngress) GetRefusal() *RouteRefusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
 type RemoveIngress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ingress       string                 `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
@@ -1787,7 +1868,7 @@ type RemoveIngress struct {
 
 func (x *RemoveIngress) Reset() {
 	*x = RemoveIngress{}
-	mi := &file_runway_v1_command_proto_msgTypes[27]
+	mi := &file_runway_v1_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1880,7 @@ func (x *RemoveIngress) String() string {
 func (*RemoveIngress) ProtoMessage() {}
 
 func (x *RemoveIngress) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[27]
+	mi := &file_runway_v1_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1893,7 @@ func (x *RemoveIngress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveIngress.ProtoReflect.Descriptor instead.
 func (*RemoveIngress) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{27}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RemoveIngress) GetIngress() string {
@@ -1831,7 +1912,7 @@ type PutToken struct {
 
 func (x *PutToken) Reset() {
 	*x = PutToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[28]
+	mi := &file_runway_v1_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +1924,7 @@ func (x *PutToken) String() string {
 func (*PutToken) ProtoMessage() {}
 
 func (x *PutToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[28]
+	mi := &file_runway_v1_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +1937,7 @@ func (x *PutToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutToken.ProtoReflect.Descriptor instead.
 func (*PutToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{28}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PutToken) GetToken() *Token {
@@ -1875,7 +1956,7 @@ type RevokeToken struct {
 
 func (x *RevokeToken) Reset() {
 	*x = RevokeToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[29]
+	mi := &file_runway_v1_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +1968,7 @@ func (x *RevokeToken) String() string {
 func (*RevokeToken) ProtoMessage() {}
 
 func (x *RevokeToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[29]
+	mi := &file_runway_v1_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +1981,7 @@ func (x *RevokeToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeToken.ProtoReflect.Descriptor instead.
 func (*RevokeToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{29}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RevokeToken) GetToken() string {
@@ -1919,7 +2000,7 @@ type PutJoinToken struct {
 
 func (x *PutJoinToken) Reset() {
 	*x = PutJoinToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[30]
+	mi := &file_runway_v1_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2012,7 @@ func (x *PutJoinToken) String() string {
 func (*PutJoinToken) ProtoMessage() {}
 
 func (x *PutJoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[30]
+	mi := &file_runway_v1_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2025,7 @@ func (x *PutJoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutJoinToken.ProtoReflect.Descriptor instead.
 func (*PutJoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{30}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PutJoinToken) GetToken() *JoinToken {
@@ -1964,7 +2045,7 @@ type UseJoinToken struct {
 
 func (x *UseJoinToken) Reset() {
 	*x = UseJoinToken{}
-	mi := &file_runway_v1_command_proto_msgTypes[31]
+	mi := &file_runway_v1_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1976,7 +2057,7 @@ func (x *UseJoinToken) String() string {
 func (*UseJoinToken) ProtoMessage() {}
 
 func (x *UseJoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[31]
+	mi := &file_runway_v1_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1989,7 +2070,7 @@ func (x *UseJoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseJoinToken.ProtoReflect.Descriptor instead.
 func (*UseJoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{31}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UseJoinToken) GetToken() string {
@@ -2008,7 +2089,7 @@ type RecordEvents struct {
 
 func (x *RecordEvents) Reset() {
 	*x = RecordEvents{}
-	mi := &file_runway_v1_command_proto_msgTypes[32]
+	mi := &file_runway_v1_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2101,7 @@ func (x *RecordEvents) String() string {
 func (*RecordEvents) ProtoMessage() {}
 
 func (x *RecordEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[32]
+	mi := &file_runway_v1_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2114,7 @@ func (x *RecordEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordEvents.ProtoReflect.Descriptor instead.
 func (*RecordEvents) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{32}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RecordEvents) GetEvents() []*Event {
@@ -2055,7 +2136,7 @@ type RecordDeploymentReport struct {
 
 func (x *RecordDeploymentReport) Reset() {
 	*x = RecordDeploymentReport{}
-	mi := &file_runway_v1_command_proto_msgTypes[33]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2148,7 @@ func (x *RecordDeploymentReport) String() string {
 func (*RecordDeploymentReport) ProtoMessage() {}
 
 func (x *RecordDeploymentReport) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[33]
+	mi := &file_runway_v1_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2161,7 @@ func (x *RecordDeploymentReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordDeploymentReport.ProtoReflect.Descriptor instead.
 func (*RecordDeploymentReport) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{33}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RecordDeploymentReport) GetDeployment() string {
@@ -2111,7 +2192,7 @@ type SnapshotHeader struct {
 
 func (x *SnapshotHeader) Reset() {
 	*x = SnapshotHeader{}
-	mi := &file_runway_v1_command_proto_msgTypes[34]
+	mi := &file_runway_v1_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2204,7 @@ func (x *SnapshotHeader) String() string {
 func (*SnapshotHeader) ProtoMessage() {}
 
 func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[34]
+	mi := &file_runway_v1_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2217,7 @@ func (x *SnapshotHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotHeader.ProtoReflect.Descriptor instead.
 func (*SnapshotHeader) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SnapshotHeader) GetFormat() uint32 {
@@ -2177,7 +2258,7 @@ type SnapshotTable struct {
 
 func (x *SnapshotTable) Reset() {
 	*x = SnapshotTable{}
-	mi := &file_runway_v1_command_proto_msgTypes[35]
+	mi := &file_runway_v1_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2189,7 +2270,7 @@ func (x *SnapshotTable) String() string {
 func (*SnapshotTable) ProtoMessage() {}
 
 func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[35]
+	mi := &file_runway_v1_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2202,7 +2283,7 @@ func (x *SnapshotTable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotTable.ProtoReflect.Descriptor instead.
 func (*SnapshotTable) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SnapshotTable) GetName() string {
@@ -2232,7 +2313,7 @@ type SnapshotRecord struct {
 
 func (x *SnapshotRecord) Reset() {
 	*x = SnapshotRecord{}
-	mi := &file_runway_v1_command_proto_msgTypes[36]
+	mi := &file_runway_v1_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2325,7 @@ func (x *SnapshotRecord) String() string {
 func (*SnapshotRecord) ProtoMessage() {}
 
 func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_command_proto_msgTypes[36]
+	mi := &file_runway_v1_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2338,7 @@ func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
 func (*SnapshotRecord) Descriptor() ([]byte, []int) {
-	return file_runway_v1_command_proto_rawDescGZIP(), []int{36}
+	return file_runway_v1_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SnapshotRecord) GetTable() string {
@@ -2400,11 +2481,17 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x0fRegisterIngress\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
-	"\x05facts\x18\x03 \x01(\v2\x17.runway.v1.IngressFactsR\x05facts\"r\n" +
+	"\x05facts\x18\x03 \x01(\v2\x17.runway.v1.IngressFactsR\x05facts\"\x9a\x01\n" +
 	"\x0fSetIngressPhase\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12-\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x17.runway.v1.IngressPhaseR\x05phase\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\")\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12&\n" +
+	"\x05cause\x18\x04 \x01(\v2\x10.runway.v1.CauseR\x05cause\"\xbc\x01\n" +
+	"\rReportIngress\x12\x18\n" +
+	"\aingress\x18\x01 \x01(\tR\aingress\x123\n" +
+	"\bproblems\x18\x02 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\x12)\n" +
+	"\x10problems_omitted\x18\x03 \x01(\rR\x0fproblemsOmitted\x121\n" +
+	"\arefusal\x18\x04 \x01(\v2\x17.runway.v1.RouteRefusalR\arefusal\")\n" +
 	"\rRemoveIngress\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\"2\n" +
 	"\bPutToken\x12&\n" +
@@ -2433,7 +2520,7 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x0eSnapshotRecord\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\fR\x06object\x12\x10\n" +
-	"\x03crc\x18\x03 \x01(\rR\x03crc*\xc5\a\n" +
+	"\x03crc\x18\x03 \x01(\rR\x03crc*\xe6\a\n" +
 	"\vCommandKind\x12\x1c\n" +
 	"\x18COMMAND_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19COMMAND_KIND_INIT_CLUSTER\x10\x01\x12\x1a\n" +
@@ -2464,7 +2551,8 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x1bCOMMAND_KIND_PUT_JOIN_TOKEN\x10\x19\x12\x1f\n" +
 	"\x1bCOMMAND_KIND_USE_JOIN_TOKEN\x10\x1a\x12\x1e\n" +
 	"\x1aCOMMAND_KIND_RECORD_EVENTS\x10\x1b\x12)\n" +
-	"%COMMAND_KIND_RECORD_DEPLOYMENT_REPORT\x10\x1cB<Z:github.com/runway-platform/runway/proto/runway/v1;runwayv1b\x06proto3"
+	"%COMMAND_KIND_RECORD_DEPLOYMENT_REPORT\x10\x1c\x12\x1f\n" +
+	"\x1bCOMMAND_KIND_REPORT_INGRESS\x10\x1dB<Z:github.com/runway-platform/runway/proto/runway/v1;runwayv1b\x06proto3"
 
 var (
 	file_runway_v1_command_proto_rawDescOnce sync.Once
@@ -2479,7 +2567,7 @@ func file_runway_v1_command_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_command_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_runway_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_runway_v1_command_proto_goTypes = []any{
 	(CommandKind)(0),               // 0: runway.v1.CommandKind
 	(*Command)(nil),                // 1: runway.v1.Command
@@ -2509,78 +2597,84 @@ var file_runway_v1_command_proto_goTypes = []any{
 	(*RemoveNode)(nil),             // 25: runway.v1.RemoveNode
 	(*RegisterIngress)(nil),        // 26: runway.v1.RegisterIngress
 	(*SetIngressPhase)(nil),        // 27: runway.v1.SetIngressPhase
-	(*RemoveIngress)(nil),          // 28: runway.v1.RemoveIngress
-	(*PutToken)(nil),               // 29: runway.v1.PutToken
-	(*RevokeToken)(nil),            // 30: runway.v1.RevokeToken
-	(*PutJoinToken)(nil),           // 31: runway.v1.PutJoinToken
-	(*UseJoinToken)(nil),           // 32: runway.v1.UseJoinToken
-	(*RecordEvents)(nil),           // 33: runway.v1.RecordEvents
-	(*RecordDeploymentReport)(nil), // 34: runway.v1.RecordDeploymentReport
-	(*SnapshotHeader)(nil),         // 35: runway.v1.SnapshotHeader
-	(*SnapshotTable)(nil),          // 36: runway.v1.SnapshotTable
-	(*SnapshotRecord)(nil),         // 37: runway.v1.SnapshotRecord
-	(*timestamppb.Timestamp)(nil),  // 38: google.protobuf.Timestamp
-	(*Cluster)(nil),                // 39: runway.v1.Cluster
-	(*Token)(nil),                  // 40: runway.v1.Token
-	(*Space)(nil),                  // 41: runway.v1.Space
-	(*SpaceSpec)(nil),              // 42: runway.v1.SpaceSpec
-	(*SpaceStatus)(nil),            // 43: runway.v1.SpaceStatus
-	(*WorkloadKey)(nil),            // 44: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),           // 45: runway.v1.RevisionSpec
-	(*Wanted)(nil),                 // 46: runway.v1.Wanted
-	(*DeploymentStatus)(nil),       // 47: runway.v1.DeploymentStatus
-	(*Replica)(nil),                // 48: runway.v1.Replica
-	(*Cause)(nil),                  // 49: runway.v1.Cause
-	(Goal)(0),                      // 50: runway.v1.Goal
-	(*ReplicaStatus)(nil),          // 51: runway.v1.ReplicaStatus
-	(*NodeFacts)(nil),              // 52: runway.v1.NodeFacts
-	(NodePhase)(0),                 // 53: runway.v1.NodePhase
-	(*NodeSpec)(nil),               // 54: runway.v1.NodeSpec
-	(*IngressFacts)(nil),           // 55: runway.v1.IngressFacts
-	(IngressPhase)(0),              // 56: runway.v1.IngressPhase
-	(*JoinToken)(nil),              // 57: runway.v1.JoinToken
-	(*Event)(nil),                  // 58: runway.v1.Event
-	(*DeploymentReport)(nil),       // 59: runway.v1.DeploymentReport
+	(*ReportIngress)(nil),          // 28: runway.v1.ReportIngress
+	(*RemoveIngress)(nil),          // 29: runway.v1.RemoveIngress
+	(*PutToken)(nil),               // 30: runway.v1.PutToken
+	(*RevokeToken)(nil),            // 31: runway.v1.RevokeToken
+	(*PutJoinToken)(nil),           // 32: runway.v1.PutJoinToken
+	(*UseJoinToken)(nil),           // 33: runway.v1.UseJoinToken
+	(*RecordEvents)(nil),           // 34: runway.v1.RecordEvents
+	(*RecordDeploymentReport)(nil), // 35: runway.v1.RecordDeploymentReport
+	(*SnapshotHeader)(nil),         // 36: runway.v1.SnapshotHeader
+	(*SnapshotTable)(nil),          // 37: runway.v1.SnapshotTable
+	(*SnapshotRecord)(nil),         // 38: runway.v1.SnapshotRecord
+	(*timestamppb.Timestamp)(nil),  // 39: google.protobuf.Timestamp
+	(*Cluster)(nil),                // 40: runway.v1.Cluster
+	(*Token)(nil),                  // 41: runway.v1.Token
+	(*Space)(nil),                  // 42: runway.v1.Space
+	(*SpaceSpec)(nil),              // 43: runway.v1.SpaceSpec
+	(*SpaceStatus)(nil),            // 44: runway.v1.SpaceStatus
+	(*WorkloadKey)(nil),            // 45: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),           // 46: runway.v1.RevisionSpec
+	(*Wanted)(nil),                 // 47: runway.v1.Wanted
+	(*DeploymentStatus)(nil),       // 48: runway.v1.DeploymentStatus
+	(*Replica)(nil),                // 49: runway.v1.Replica
+	(*Cause)(nil),                  // 50: runway.v1.Cause
+	(Goal)(0),                      // 51: runway.v1.Goal
+	(*ReplicaStatus)(nil),          // 52: runway.v1.ReplicaStatus
+	(*NodeFacts)(nil),              // 53: runway.v1.NodeFacts
+	(NodePhase)(0),                 // 54: runway.v1.NodePhase
+	(*NodeSpec)(nil),               // 55: runway.v1.NodeSpec
+	(*IngressFacts)(nil),           // 56: runway.v1.IngressFacts
+	(IngressPhase)(0),              // 57: runway.v1.IngressPhase
+	(*RouteProblem)(nil),           // 58: runway.v1.RouteProblem
+	(*RouteRefusal)(nil),           // 59: runway.v1.RouteRefusal
+	(*JoinToken)(nil),              // 60: runway.v1.JoinToken
+	(*Event)(nil),                  // 61: runway.v1.Event
+	(*DeploymentReport)(nil),       // 62: runway.v1.DeploymentReport
 }
 var file_runway_v1_command_proto_depIdxs = []int32{
 	0,  // 0: runway.v1.Command.kind:type_name -> runway.v1.CommandKind
-	38, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
-	39, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
-	40, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
-	41, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
-	42, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
-	43, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
-	44, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
-	45, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
-	46, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
-	47, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
-	44, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
-	44, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
-	44, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
-	48, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
+	39, // 1: runway.v1.Command.at:type_name -> google.protobuf.Timestamp
+	40, // 2: runway.v1.InitCluster.cluster:type_name -> runway.v1.Cluster
+	41, // 3: runway.v1.InitCluster.admin:type_name -> runway.v1.Token
+	42, // 4: runway.v1.InitCluster.space:type_name -> runway.v1.Space
+	43, // 5: runway.v1.PutSpace.spec:type_name -> runway.v1.SpaceSpec
+	44, // 6: runway.v1.SetSpaceStatus.status:type_name -> runway.v1.SpaceStatus
+	45, // 7: runway.v1.Deploy.workload:type_name -> runway.v1.WorkloadKey
+	46, // 8: runway.v1.Deploy.spec:type_name -> runway.v1.RevisionSpec
+	47, // 9: runway.v1.Deploy.wanted:type_name -> runway.v1.Wanted
+	48, // 10: runway.v1.SetDeploymentStatus.status:type_name -> runway.v1.DeploymentStatus
+	45, // 11: runway.v1.SetWanted.workload:type_name -> runway.v1.WorkloadKey
+	45, // 12: runway.v1.DeleteWorkload.workload:type_name -> runway.v1.WorkloadKey
+	45, // 13: runway.v1.PurgeWorkload.workload:type_name -> runway.v1.WorkloadKey
+	49, // 14: runway.v1.AssignReplicas.replicas:type_name -> runway.v1.Replica
 	13, // 15: runway.v1.AssignReplicas.problems:type_name -> runway.v1.PlacementProblem
-	44, // 16: runway.v1.PlacementProblem.workload:type_name -> runway.v1.WorkloadKey
-	49, // 17: runway.v1.PlacementProblem.cause:type_name -> runway.v1.Cause
+	45, // 16: runway.v1.PlacementProblem.workload:type_name -> runway.v1.WorkloadKey
+	50, // 17: runway.v1.PlacementProblem.cause:type_name -> runway.v1.Cause
 	15, // 18: runway.v1.Refusals.refused:type_name -> runway.v1.Refusal
 	17, // 19: runway.v1.SetReplicaGoals.goals:type_name -> runway.v1.ReplicaGoal
-	50, // 20: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
+	51, // 20: runway.v1.ReplicaGoal.goal:type_name -> runway.v1.Goal
 	19, // 21: runway.v1.ReportReplicas.reports:type_name -> runway.v1.NodeReport
-	51, // 22: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
-	52, // 23: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
-	53, // 24: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
-	54, // 25: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
-	55, // 26: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
-	56, // 27: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
-	40, // 28: runway.v1.PutToken.token:type_name -> runway.v1.Token
-	57, // 29: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
-	58, // 30: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
-	59, // 31: runway.v1.RecordDeploymentReport.report:type_name -> runway.v1.DeploymentReport
-	36, // 32: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	52, // 22: runway.v1.NodeReport.status:type_name -> runway.v1.ReplicaStatus
+	53, // 23: runway.v1.RegisterNode.facts:type_name -> runway.v1.NodeFacts
+	54, // 24: runway.v1.SetNodePhase.phase:type_name -> runway.v1.NodePhase
+	55, // 25: runway.v1.SetNodeSpec.spec:type_name -> runway.v1.NodeSpec
+	56, // 26: runway.v1.RegisterIngress.facts:type_name -> runway.v1.IngressFacts
+	57, // 27: runway.v1.SetIngressPhase.phase:type_name -> runway.v1.IngressPhase
+	50, // 28: runway.v1.SetIngressPhase.cause:type_name -> runway.v1.Cause
+	58, // 29: runway.v1.ReportIngress.problems:type_name -> runway.v1.RouteProblem
+	59, // 30: runway.v1.ReportIngress.refusal:type_name -> runway.v1.RouteRefusal
+	41, // 31: runway.v1.PutToken.token:type_name -> runway.v1.Token
+	60, // 32: runway.v1.PutJoinToken.token:type_name -> runway.v1.JoinToken
+	61, // 33: runway.v1.RecordEvents.events:type_name -> runway.v1.Event
+	62, // 34: runway.v1.RecordDeploymentReport.report:type_name -> runway.v1.DeploymentReport
+	37, // 35: runway.v1.SnapshotHeader.tables:type_name -> runway.v1.SnapshotTable
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_command_proto_init() }
@@ -2595,7 +2689,7 @@ func file_runway_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_command_proto_rawDesc), len(file_runway_v1_command_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

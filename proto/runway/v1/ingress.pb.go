@@ -139,12 +139,9 @@ func (*IngressMessage_Ack) isIngressMessage_Message() {}
 func (*IngressMessage_Stats) isIngressMessage_Message() {}
 
 type IngressHello struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Facts *IngressFacts          `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
-	// The set that it serves now, perhaps from its own disk.
-	Incarnation   string `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Generation    uint64 `protobuf:"varint,4,opt,name=generation,proto3" json:"generation,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Facts         *IngressFacts          `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,39 +190,35 @@ func (x *IngressHello) GetFacts() *IngressFacts {
 	return nil
 }
 
-func (x *IngressHello) GetIncarnation() string {
-	if x != nil {
-		return x.Incarnation
-	}
-	return ""
-}
-
-func (x *IngressHello) GetGeneration() uint64 {
-	if x != nil {
-		return x.Generation
-	}
-	return 0
-}
-
 // RouteAck confirms that every request from now on is routed by this generation.
-// It is sent again when held becomes smaller, and when the ingress is to stop.
+// It is sent again when anything else in it has changed.
 type RouteAck struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Incarnation string                 `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Generation  uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
 	// Replicas without a route that still have requests in flight here.
 	Held []string `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
-	// Entries that were refused, each with the reason; the old entry is kept.
+	// Names and entries that are not served here, each with the reason: they are left
+	// out, and the rest of their workload is served. The newest first, at most 100.
 	Problems []*RouteProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
-	// Generation of the newest set that was refused because more than half of the
-	// routes would have gone at once; 0 when there is none. What generation names
-	// stays in use until a full set comes, the same one with force if it is meant.
+	// Generation of the newest set that was refused because too many routes would
+	// have gone at once without a reason; 0 when there is none. What generation names
+	// stays in use until a full set comes that explains them, or has force.
 	Refused uint64 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
 	// It was asked to stop and nobody takes its place: it still answers what it has
 	// begun, and is not to be in DNS.
-	Stopping      bool `protobuf:"varint,6,opt,name=stopping,proto3" json:"stopping,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Stopping bool `protobuf:"varint,6,opt,name=stopping,proto3" json:"stopping,omitempty"`
+	// Workloads whose routes would have gone with the refused set, at most 100, and
+	// how many they are.
+	Going      []*WorkloadKey `protobuf:"bytes,7,rep,name=going,proto3" json:"going,omitempty"`
+	GoingTotal uint32         `protobuf:"varint,8,opt,name=going_total,json=goingTotal,proto3" json:"going_total,omitempty"`
+	// Generation of the newest set of this incarnation that is on disk: what a restart
+	// without a coordinator would serve; 0 when there is none.
+	Saved uint64 `protobuf:"varint,9,opt,name=saved,proto3" json:"saved,omitempty"`
+	// Problems beyond those listed.
+	ProblemsOmitted uint32 `protobuf:"varint,10,opt,name=problems_omitted,json=problemsOmitted,proto3" json:"problems_omitted,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *RouteAck) Reset() {
@@ -300,64 +293,32 @@ func (x *RouteAck) GetStopping() bool {
 	return false
 }
 
-type RouteProblem struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Workload      *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
-	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
-	Cause         *Cause                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RouteProblem) Reset() {
-	*x = RouteProblem{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RouteProblem) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RouteProblem) ProtoMessage() {}
-
-func (x *RouteProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[3]
+func (x *RouteAck) GetGoing() []*WorkloadKey {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RouteProblem.ProtoReflect.Descriptor instead.
-func (*RouteProblem) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *RouteProblem) GetWorkload() *WorkloadKey {
-	if x != nil {
-		return x.Workload
+		return x.Going
 	}
 	return nil
 }
 
-func (x *RouteProblem) GetHost() string {
+func (x *RouteAck) GetGoingTotal() uint32 {
 	if x != nil {
-		return x.Host
+		return x.GoingTotal
 	}
-	return ""
+	return 0
 }
 
-func (x *RouteProblem) GetCause() *Cause {
+func (x *RouteAck) GetSaved() uint64 {
 	if x != nil {
-		return x.Cause
+		return x.Saved
 	}
-	return nil
+	return 0
+}
+
+func (x *RouteAck) GetProblemsOmitted() uint32 {
+	if x != nil {
+		return x.ProblemsOmitted
+	}
+	return 0
 }
 
 // IngressStats is what was served since the message before.
@@ -376,7 +337,7 @@ type IngressStats struct {
 
 func (x *IngressStats) Reset() {
 	*x = IngressStats{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[4]
+	mi := &file_runway_v1_ingress_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +349,7 @@ func (x *IngressStats) String() string {
 func (*IngressStats) ProtoMessage() {}
 
 func (x *IngressStats) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[4]
+	mi := &file_runway_v1_ingress_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +362,7 @@ func (x *IngressStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressStats.ProtoReflect.Descriptor instead.
 func (*IngressStats) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{4}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *IngressStats) GetWorkloads() []*WorkloadStats {
@@ -443,7 +404,7 @@ type WorkloadStats struct {
 
 func (x *WorkloadStats) Reset() {
 	*x = WorkloadStats{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[5]
+	mi := &file_runway_v1_ingress_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +416,7 @@ func (x *WorkloadStats) String() string {
 func (*WorkloadStats) ProtoMessage() {}
 
 func (x *WorkloadStats) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[5]
+	mi := &file_runway_v1_ingress_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +429,7 @@ func (x *WorkloadStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkloadStats.ProtoReflect.Descriptor instead.
 func (*WorkloadStats) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{5}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *WorkloadStats) GetWorkload() *WorkloadKey {
@@ -527,7 +488,7 @@ type RouteMessage struct {
 
 func (x *RouteMessage) Reset() {
 	*x = RouteMessage{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[6]
+	mi := &file_runway_v1_ingress_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +500,7 @@ func (x *RouteMessage) String() string {
 func (*RouteMessage) ProtoMessage() {}
 
 func (x *RouteMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[6]
+	mi := &file_runway_v1_ingress_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +513,7 @@ func (x *RouteMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteMessage.ProtoReflect.Descriptor instead.
 func (*RouteMessage) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{6}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RouteMessage) GetMessage() isRouteMessage_Message {
@@ -623,7 +584,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[7]
+	mi := &file_runway_v1_ingress_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +596,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[7]
+	mi := &file_runway_v1_ingress_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +609,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{7}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StatsRequest) GetRequest() uint64 {
@@ -662,14 +623,13 @@ type IngressWelcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ingress       string                 `protobuf:"bytes,1,opt,name=ingress,proto3" json:"ingress,omitempty"`
 	Incarnation   string                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	Cluster       string                 `protobuf:"bytes,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IngressWelcome) Reset() {
 	*x = IngressWelcome{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[8]
+	mi := &file_runway_v1_ingress_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +641,7 @@ func (x *IngressWelcome) String() string {
 func (*IngressWelcome) ProtoMessage() {}
 
 func (x *IngressWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[8]
+	mi := &file_runway_v1_ingress_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +654,7 @@ func (x *IngressWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressWelcome.ProtoReflect.Descriptor instead.
 func (*IngressWelcome) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{8}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IngressWelcome) GetIngress() string {
@@ -707,13 +667,6 @@ func (x *IngressWelcome) GetIngress() string {
 func (x *IngressWelcome) GetIncarnation() string {
 	if x != nil {
 		return x.Incarnation
-	}
-	return ""
-}
-
-func (x *IngressWelcome) GetCluster() string {
-	if x != nil {
-		return x.Cluster
 	}
 	return ""
 }
@@ -732,16 +685,23 @@ type RouteSet struct {
 	Ingresses []*IngressRecord `protobuf:"bytes,7,rep,name=ingresses,proto3" json:"ingresses,omitempty"`
 	// Networks that internal questions come from; always the full list.
 	Networks []*NodeNetwork `protobuf:"bytes,8,rep,name=networks,proto3" json:"networks,omitempty"`
-	// An ingress refused this full set for the routes that would go, and they have
-	// been looked at again: they are to go.
-	Force         bool `protobuf:"varint,9,opt,name=force,proto3" json:"force,omitempty"`
+	// An ingress refused this full set for the routes that would go, and an operator
+	// has looked at them: they are to go.
+	Force bool `protobuf:"varint,9,opt,name=force,proto3" json:"force,omitempty"`
+	// Workloads that the coordinator knows to have no route: a user deleted them, or
+	// their revision has no endpoint. In a full set all, in a difference those of
+	// removed. A route that goes without being here goes without a reason.
+	Withdrawn []*WorkloadKey `protobuf:"bytes,10,rep,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	// Generation that a difference builds on; 0 in a full set. A difference that builds
+	// on another one than is in use is one that came after a lost or a later one.
+	Base          uint64 `protobuf:"varint,11,opt,name=base,proto3" json:"base,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RouteSet) Reset() {
 	*x = RouteSet{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[9]
+	mi := &file_runway_v1_ingress_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +713,7 @@ func (x *RouteSet) String() string {
 func (*RouteSet) ProtoMessage() {}
 
 func (x *RouteSet) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[9]
+	mi := &file_runway_v1_ingress_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +726,7 @@ func (x *RouteSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteSet.ProtoReflect.Descriptor instead.
 func (*RouteSet) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{9}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RouteSet) GetIncarnation() string {
@@ -832,6 +792,20 @@ func (x *RouteSet) GetForce() bool {
 	return false
 }
 
+func (x *RouteSet) GetWithdrawn() []*WorkloadKey {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return nil
+}
+
+func (x *RouteSet) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
 type Route struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Workload *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
@@ -842,13 +816,17 @@ type Route struct {
 	Protocol       Protocol             `protobuf:"varint,4,opt,name=protocol,proto3,enum=runway.v1.Protocol" json:"protocol,omitempty"`
 	RequestTimeout *durationpb.Duration `protobuf:"bytes,5,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
 	Endpoints      []*Endpoint          `protobuf:"bytes,6,rep,name=endpoints,proto3" json:"endpoints,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// There are no endpoints and the coordinator knows why: no replica is wanted, or
+	// none of those that exist may get requests. Endpoints that go without it go
+	// without a reason.
+	Vacant        bool `protobuf:"varint,7,opt,name=vacant,proto3" json:"vacant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[10]
+	mi := &file_runway_v1_ingress_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +838,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[10]
+	mi := &file_runway_v1_ingress_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +851,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{10}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Route) GetWorkload() *WorkloadKey {
@@ -918,6 +896,13 @@ func (x *Route) GetEndpoints() []*Endpoint {
 	return nil
 }
 
+func (x *Route) GetVacant() bool {
+	if x != nil {
+		return x.Vacant
+	}
+	return false
+}
+
 // Endpoint is a ready replica as the ingress reaches it.
 type Endpoint struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -931,7 +916,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[11]
+	mi := &file_runway_v1_ingress_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +928,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[11]
+	mi := &file_runway_v1_ingress_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +941,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{11}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Endpoint) GetReplica() string {
@@ -984,16 +969,14 @@ type IngressRecord struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	PublicAddresses []string               `protobuf:"bytes,2,rep,name=public_addresses,json=publicAddresses,proto3" json:"public_addresses,omitempty"`
-	HttpPort        uint32                 `protobuf:"varint,3,opt,name=http_port,json=httpPort,proto3" json:"http_port,omitempty"`
 	HttpsPort       uint32                 `protobuf:"varint,4,opt,name=https_port,json=httpsPort,proto3" json:"https_port,omitempty"`
-	Region          string                 `protobuf:"bytes,5,opt,name=region,proto3" json:"region,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *IngressRecord) Reset() {
 	*x = IngressRecord{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[12]
+	mi := &file_runway_v1_ingress_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +988,7 @@ func (x *IngressRecord) String() string {
 func (*IngressRecord) ProtoMessage() {}
 
 func (x *IngressRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[12]
+	mi := &file_runway_v1_ingress_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1001,7 @@ func (x *IngressRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressRecord.ProtoReflect.Descriptor instead.
 func (*IngressRecord) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{12}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *IngressRecord) GetName() string {
@@ -1035,25 +1018,11 @@ func (x *IngressRecord) GetPublicAddresses() []string {
 	return nil
 }
 
-func (x *IngressRecord) GetHttpPort() uint32 {
-	if x != nil {
-		return x.HttpPort
-	}
-	return 0
-}
-
 func (x *IngressRecord) GetHttpsPort() uint32 {
 	if x != nil {
 		return x.HttpsPort
 	}
 	return 0
-}
-
-func (x *IngressRecord) GetRegion() string {
-	if x != nil {
-		return x.Region
-	}
-	return ""
 }
 
 // NodeNetwork tells which gateway serves the replicas that a question comes from.
@@ -1069,7 +1038,7 @@ type NodeNetwork struct {
 
 func (x *NodeNetwork) Reset() {
 	*x = NodeNetwork{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[13]
+	mi := &file_runway_v1_ingress_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1050,7 @@ func (x *NodeNetwork) String() string {
 func (*NodeNetwork) ProtoMessage() {}
 
 func (x *NodeNetwork) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[13]
+	mi := &file_runway_v1_ingress_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1063,7 @@ func (x *NodeNetwork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeNetwork.ProtoReflect.Descriptor instead.
 func (*NodeNetwork) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{13}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NodeNetwork) GetNode() string {
@@ -1137,7 +1106,7 @@ type SignCertificateRequest struct {
 
 func (x *SignCertificateRequest) Reset() {
 	*x = SignCertificateRequest{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[14]
+	mi := &file_runway_v1_ingress_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1118,7 @@ func (x *SignCertificateRequest) String() string {
 func (*SignCertificateRequest) ProtoMessage() {}
 
 func (x *SignCertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[14]
+	mi := &file_runway_v1_ingress_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1131,7 @@ func (x *SignCertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignCertificateRequest.ProtoReflect.Descriptor instead.
 func (*SignCertificateRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{14}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignCertificateRequest) GetCsr() []byte {
@@ -1189,7 +1158,7 @@ type SignCertificateResponse struct {
 
 func (x *SignCertificateResponse) Reset() {
 	*x = SignCertificateResponse{}
-	mi := &file_runway_v1_ingress_proto_msgTypes[15]
+	mi := &file_runway_v1_ingress_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1170,7 @@ func (x *SignCertificateResponse) String() string {
 func (*SignCertificateResponse) ProtoMessage() {}
 
 func (x *SignCertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_ingress_proto_msgTypes[15]
+	mi := &file_runway_v1_ingress_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1183,7 @@ func (x *SignCertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignCertificateResponse.ProtoReflect.Descriptor instead.
 func (*SignCertificateResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{15}
+	return file_runway_v1_ingress_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignCertificateResponse) GetChain() []byte {
@@ -1234,14 +1203,11 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x04beat\x18\x02 \x01(\v2\x0f.runway.v1.BeatH\x00R\x04beat\x12'\n" +
 	"\x03ack\x18\x03 \x01(\v2\x13.runway.v1.RouteAckH\x00R\x03ack\x12/\n" +
 	"\x05stats\x18\x04 \x01(\v2\x17.runway.v1.IngressStatsH\x00R\x05statsB\t\n" +
-	"\amessage\"\x93\x01\n" +
+	"\amessage\"v\n" +
 	"\fIngressHello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
-	"\x05facts\x18\x02 \x01(\v2\x17.runway.v1.IngressFactsR\x05facts\x12 \n" +
-	"\vincarnation\x18\x03 \x01(\tR\vincarnation\x12\x1e\n" +
-	"\n" +
-	"generation\x18\x04 \x01(\x04R\n" +
-	"generation\"\xcb\x01\n" +
+	"\x05facts\x18\x02 \x01(\v2\x17.runway.v1.IngressFactsR\x05factsJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05R\vincarnationR\n" +
+	"generation\"\xdb\x02\n" +
 	"\bRouteAck\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
@@ -1250,11 +1216,13 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x04held\x18\x03 \x03(\tR\x04held\x123\n" +
 	"\bproblems\x18\x04 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\x12\x18\n" +
 	"\arefused\x18\x05 \x01(\x04R\arefused\x12\x1a\n" +
-	"\bstopping\x18\x06 \x01(\bR\bstopping\"~\n" +
-	"\fRouteProblem\x122\n" +
-	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x12\n" +
-	"\x04host\x18\x02 \x01(\tR\x04host\x12&\n" +
-	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\"\x93\x01\n" +
+	"\bstopping\x18\x06 \x01(\bR\bstopping\x12,\n" +
+	"\x05going\x18\a \x03(\v2\x16.runway.v1.WorkloadKeyR\x05going\x12\x1f\n" +
+	"\vgoing_total\x18\b \x01(\rR\n" +
+	"goingTotal\x12\x14\n" +
+	"\x05saved\x18\t \x01(\x04R\x05saved\x12)\n" +
+	"\x10problems_omitted\x18\n" +
+	" \x01(\rR\x0fproblemsOmitted\"\x93\x01\n" +
 	"\fIngressStats\x126\n" +
 	"\tworkloads\x18\x01 \x03(\v2\x18.runway.v1.WorkloadStatsR\tworkloads\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\x04R\arequest\x121\n" +
@@ -1273,11 +1241,10 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x05stats\x18\x03 \x01(\v2\x17.runway.v1.StatsRequestH\x00R\x05statsB\t\n" +
 	"\amessage\"(\n" +
 	"\fStatsRequest\x12\x18\n" +
-	"\arequest\x18\x01 \x01(\x04R\arequest\"f\n" +
+	"\arequest\x18\x01 \x01(\x04R\arequest\"[\n" +
 	"\x0eIngressWelcome\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x18\n" +
-	"\acluster\x18\x03 \x01(\tR\acluster\"\xd6\x02\n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnationJ\x04\b\x03\x10\x04R\acluster\"\xa0\x03\n" +
 	"\bRouteSet\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x1e\n" +
 	"\n" +
@@ -1289,25 +1256,27 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x06domain\x18\x06 \x01(\tR\x06domain\x126\n" +
 	"\tingresses\x18\a \x03(\v2\x18.runway.v1.IngressRecordR\tingresses\x122\n" +
 	"\bnetworks\x18\b \x03(\v2\x16.runway.v1.NodeNetworkR\bnetworks\x12\x14\n" +
-	"\x05force\x18\t \x01(\bR\x05force\"\xa0\x02\n" +
+	"\x05force\x18\t \x01(\bR\x05force\x124\n" +
+	"\twithdrawn\x18\n" +
+	" \x03(\v2\x16.runway.v1.WorkloadKeyR\twithdrawn\x12\x12\n" +
+	"\x04base\x18\v \x01(\x04R\x04base\"\xb8\x02\n" +
 	"\x05Route\x122\n" +
 	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x14\n" +
 	"\x05hosts\x18\x02 \x03(\tR\x05hosts\x12%\n" +
 	"\x0einternal_hosts\x18\x03 \x03(\tR\rinternalHosts\x12/\n" +
 	"\bprotocol\x18\x04 \x01(\x0e2\x13.runway.v1.ProtocolR\bprotocol\x12B\n" +
 	"\x0frequest_timeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x121\n" +
-	"\tendpoints\x18\x06 \x03(\v2\x13.runway.v1.EndpointR\tendpoints\"Z\n" +
+	"\tendpoints\x18\x06 \x03(\v2\x13.runway.v1.EndpointR\tendpoints\x12\x16\n" +
+	"\x06vacant\x18\a \x01(\bR\x06vacant\"Z\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\xa2\x01\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"\x8c\x01\n" +
 	"\rIngressRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
-	"\x10public_addresses\x18\x02 \x03(\tR\x0fpublicAddresses\x12\x1b\n" +
-	"\thttp_port\x18\x03 \x01(\rR\bhttpPort\x12\x1d\n" +
+	"\x10public_addresses\x18\x02 \x03(\tR\x0fpublicAddresses\x12\x1d\n" +
 	"\n" +
-	"https_port\x18\x04 \x01(\rR\thttpsPort\x12\x16\n" +
-	"\x06region\x18\x05 \x01(\tR\x06region\"v\n" +
+	"https_port\x18\x04 \x01(\rR\thttpsPortJ\x04\b\x03\x10\x04J\x04\b\x05\x10\x06R\thttp_portR\x06region\"v\n" +
 	"\vNodeNetwork\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12!\n" +
 	"\fnode_address\x18\x02 \x01(\tR\vnodeAddress\x12\x16\n" +
@@ -1334,58 +1303,57 @@ func file_runway_v1_ingress_proto_rawDescGZIP() []byte {
 	return file_runway_v1_ingress_proto_rawDescData
 }
 
-var file_runway_v1_ingress_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_runway_v1_ingress_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_runway_v1_ingress_proto_goTypes = []any{
 	(*IngressMessage)(nil),          // 0: runway.v1.IngressMessage
 	(*IngressHello)(nil),            // 1: runway.v1.IngressHello
 	(*RouteAck)(nil),                // 2: runway.v1.RouteAck
-	(*RouteProblem)(nil),            // 3: runway.v1.RouteProblem
-	(*IngressStats)(nil),            // 4: runway.v1.IngressStats
-	(*WorkloadStats)(nil),           // 5: runway.v1.WorkloadStats
-	(*RouteMessage)(nil),            // 6: runway.v1.RouteMessage
-	(*StatsRequest)(nil),            // 7: runway.v1.StatsRequest
-	(*IngressWelcome)(nil),          // 8: runway.v1.IngressWelcome
-	(*RouteSet)(nil),                // 9: runway.v1.RouteSet
-	(*Route)(nil),                   // 10: runway.v1.Route
-	(*Endpoint)(nil),                // 11: runway.v1.Endpoint
-	(*IngressRecord)(nil),           // 12: runway.v1.IngressRecord
-	(*NodeNetwork)(nil),             // 13: runway.v1.NodeNetwork
-	(*SignCertificateRequest)(nil),  // 14: runway.v1.SignCertificateRequest
-	(*SignCertificateResponse)(nil), // 15: runway.v1.SignCertificateResponse
-	(*Beat)(nil),                    // 16: runway.v1.Beat
-	(*IngressFacts)(nil),            // 17: runway.v1.IngressFacts
+	(*IngressStats)(nil),            // 3: runway.v1.IngressStats
+	(*WorkloadStats)(nil),           // 4: runway.v1.WorkloadStats
+	(*RouteMessage)(nil),            // 5: runway.v1.RouteMessage
+	(*StatsRequest)(nil),            // 6: runway.v1.StatsRequest
+	(*IngressWelcome)(nil),          // 7: runway.v1.IngressWelcome
+	(*RouteSet)(nil),                // 8: runway.v1.RouteSet
+	(*Route)(nil),                   // 9: runway.v1.Route
+	(*Endpoint)(nil),                // 10: runway.v1.Endpoint
+	(*IngressRecord)(nil),           // 11: runway.v1.IngressRecord
+	(*NodeNetwork)(nil),             // 12: runway.v1.NodeNetwork
+	(*SignCertificateRequest)(nil),  // 13: runway.v1.SignCertificateRequest
+	(*SignCertificateResponse)(nil), // 14: runway.v1.SignCertificateResponse
+	(*Beat)(nil),                    // 15: runway.v1.Beat
+	(*IngressFacts)(nil),            // 16: runway.v1.IngressFacts
+	(*RouteProblem)(nil),            // 17: runway.v1.RouteProblem
 	(*WorkloadKey)(nil),             // 18: runway.v1.WorkloadKey
-	(*Cause)(nil),                   // 19: runway.v1.Cause
-	(*durationpb.Duration)(nil),     // 20: google.protobuf.Duration
-	(Protocol)(0),                   // 21: runway.v1.Protocol
+	(*durationpb.Duration)(nil),     // 19: google.protobuf.Duration
+	(Protocol)(0),                   // 20: runway.v1.Protocol
 }
 var file_runway_v1_ingress_proto_depIdxs = []int32{
 	1,  // 0: runway.v1.IngressMessage.hello:type_name -> runway.v1.IngressHello
-	16, // 1: runway.v1.IngressMessage.beat:type_name -> runway.v1.Beat
+	15, // 1: runway.v1.IngressMessage.beat:type_name -> runway.v1.Beat
 	2,  // 2: runway.v1.IngressMessage.ack:type_name -> runway.v1.RouteAck
-	4,  // 3: runway.v1.IngressMessage.stats:type_name -> runway.v1.IngressStats
-	17, // 4: runway.v1.IngressHello.facts:type_name -> runway.v1.IngressFacts
-	3,  // 5: runway.v1.RouteAck.problems:type_name -> runway.v1.RouteProblem
-	18, // 6: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
-	19, // 7: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
-	5,  // 8: runway.v1.IngressStats.workloads:type_name -> runway.v1.WorkloadStats
-	20, // 9: runway.v1.IngressStats.covers:type_name -> google.protobuf.Duration
-	18, // 10: runway.v1.WorkloadStats.workload:type_name -> runway.v1.WorkloadKey
-	8,  // 11: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
-	9,  // 12: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
-	7,  // 13: runway.v1.RouteMessage.stats:type_name -> runway.v1.StatsRequest
-	10, // 14: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
-	18, // 15: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
-	12, // 16: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
-	13, // 17: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
+	3,  // 3: runway.v1.IngressMessage.stats:type_name -> runway.v1.IngressStats
+	16, // 4: runway.v1.IngressHello.facts:type_name -> runway.v1.IngressFacts
+	17, // 5: runway.v1.RouteAck.problems:type_name -> runway.v1.RouteProblem
+	18, // 6: runway.v1.RouteAck.going:type_name -> runway.v1.WorkloadKey
+	4,  // 7: runway.v1.IngressStats.workloads:type_name -> runway.v1.WorkloadStats
+	19, // 8: runway.v1.IngressStats.covers:type_name -> google.protobuf.Duration
+	18, // 9: runway.v1.WorkloadStats.workload:type_name -> runway.v1.WorkloadKey
+	7,  // 10: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
+	8,  // 11: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
+	6,  // 12: runway.v1.RouteMessage.stats:type_name -> runway.v1.StatsRequest
+	9,  // 13: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
+	18, // 14: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
+	11, // 15: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
+	12, // 16: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
+	18, // 17: runway.v1.RouteSet.withdrawn:type_name -> runway.v1.WorkloadKey
 	18, // 18: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
-	21, // 19: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
-	20, // 20: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
-	11, // 21: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
+	20, // 19: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
+	19, // 20: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
+	10, // 21: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
 	0,  // 22: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
-	14, // 23: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
-	6,  // 24: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
-	15, // 25: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
+	13, // 23: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
+	5,  // 24: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
+	14, // 25: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
 	24, // [24:26] is the sub-list for method output_type
 	22, // [22:24] is the sub-list for method input_type
 	22, // [22:22] is the sub-list for extension type_name
@@ -1406,7 +1374,7 @@ func file_runway_v1_ingress_proto_init() {
 		(*IngressMessage_Ack)(nil),
 		(*IngressMessage_Stats)(nil),
 	}
-	file_runway_v1_ingress_proto_msgTypes[6].OneofWrappers = []any{
+	file_runway_v1_ingress_proto_msgTypes[5].OneofWrappers = []any{
 		(*RouteMessage_Welcome)(nil),
 		(*RouteMessage_Routes)(nil),
 		(*RouteMessage_Stats)(nil),
@@ -1417,7 +1385,7 @@ func file_runway_v1_ingress_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_ingress_proto_rawDesc), len(file_runway_v1_ingress_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -3451,11 +3451,19 @@ func (x *IngressFacts) GetHttpsPort() uint32 {
 	return 0
 }
 
-// IngressStatus is how the coordinator sees it. Writer: node health controller.
+// IngressStatus is how the coordinator sees it. Writers: node health controller for
+// phase, phase_since and cause; endpoint controller for the rest.
 type IngressStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Phase         IngressPhase           `protobuf:"varint,1,opt,name=phase,proto3,enum=runway.v1.IngressPhase" json:"phase,omitempty"`
-	PhaseSince    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=phase_since,json=phaseSince,proto3" json:"phase_since,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Phase      IngressPhase           `protobuf:"varint,1,opt,name=phase,proto3,enum=runway.v1.IngressPhase" json:"phase,omitempty"`
+	PhaseSince *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=phase_since,json=phaseSince,proto3" json:"phase_since,omitempty"`
+	// Why it is lost; absent while it is live.
+	Cause *Cause `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// What it does not serve of its routes, at most 100, and how many more there are.
+	Problems        []*RouteProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	ProblemsOmitted uint32          `protobuf:"varint,5,opt,name=problems_omitted,json=problemsOmitted,proto3" json:"problems_omitted,omitempty"`
+	// The routes that it refuses; absent when it refuses none.
+	Refusal       *RouteRefusal `protobuf:"bytes,6,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3504,6 +3512,266 @@ func (x *IngressStatus) GetPhaseSince() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *IngressStatus) GetCause() *Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *IngressStatus) GetProblems() []*RouteProblem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *IngressStatus) GetProblemsOmitted() uint32 {
+	if x != nil {
+		return x.ProblemsOmitted
+	}
+	return 0
+}
+
+func (x *IngressStatus) GetRefusal() *RouteRefusal {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
+// RouteProblem is a name or an entry of the routes that an ingress does not serve.
+type RouteProblem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Workload      *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	Cause         *Cause                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteProblem) Reset() {
+	*x = RouteProblem{}
+	mi := &file_runway_v1_objects_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteProblem) ProtoMessage() {}
+
+func (x *RouteProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteProblem.ProtoReflect.Descriptor instead.
+func (*RouteProblem) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *RouteProblem) GetWorkload() *WorkloadKey {
+	if x != nil {
+		return x.Workload
+	}
+	return nil
+}
+
+func (x *RouteProblem) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *RouteProblem) GetCause() *Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+// RouteRefusal is a set of routes that an ingress does not take, because too many
+// routes would go with it without a reason.
+type RouteRefusal struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Generation uint64                 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Workloads whose routes would go, at most 100, and how many they are.
+	Going         []*WorkloadKey `protobuf:"bytes,2,rep,name=going,proto3" json:"going,omitempty"`
+	GoingTotal    uint32         `protobuf:"varint,3,opt,name=going_total,json=goingTotal,proto3" json:"going_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteRefusal) Reset() {
+	*x = RouteRefusal{}
+	mi := &file_runway_v1_objects_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteRefusal) ProtoMessage() {}
+
+func (x *RouteRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteRefusal.ProtoReflect.Descriptor instead.
+func (*RouteRefusal) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RouteRefusal) GetGeneration() uint64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *RouteRefusal) GetGoing() []*WorkloadKey {
+	if x != nil {
+		return x.Going
+	}
+	return nil
+}
+
+func (x *RouteRefusal) GetGoingTotal() uint32 {
+	if x != nil {
+		return x.GoingTotal
+	}
+	return 0
+}
+
+// DeletedWorkload remembers that a user deleted a workload: the evidence that its
+// route is meant to be gone, for an ingress that was away. Writer: the state machine.
+type DeletedWorkload struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Meta          *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	Workload      *WorkloadKey           `protobuf:"bytes,2,opt,name=workload,proto3" json:"workload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletedWorkload) Reset() {
+	*x = DeletedWorkload{}
+	mi := &file_runway_v1_objects_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletedWorkload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletedWorkload) ProtoMessage() {}
+
+func (x *DeletedWorkload) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletedWorkload.ProtoReflect.Descriptor instead.
+func (*DeletedWorkload) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *DeletedWorkload) GetMeta() *Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *DeletedWorkload) GetWorkload() *WorkloadKey {
+	if x != nil {
+		return x.Workload
+	}
+	return nil
+}
+
+// RemovedMachine remembers a node or an ingress that was removed for as long as its
+// certificate may be valid: it does not come back. Writer: the state machine.
+type RemovedMachine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Meta          *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovedMachine) Reset() {
+	*x = RemovedMachine{}
+	mi := &file_runway_v1_objects_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovedMachine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovedMachine) ProtoMessage() {}
+
+func (x *RemovedMachine) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_objects_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovedMachine.ProtoReflect.Descriptor instead.
+func (*RemovedMachine) Descriptor() ([]byte, []int) {
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RemovedMachine) GetMeta() *Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *RemovedMachine) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // Token authenticates a person or a CI system. Only its hash is stored.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3522,7 +3790,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_runway_v1_objects_proto_msgTypes[34]
+	mi := &file_runway_v1_objects_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3534,7 +3802,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[34]
+	mi := &file_runway_v1_objects_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3547,7 +3815,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{34}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Token) GetMeta() *Meta {
@@ -3616,7 +3884,7 @@ type JoinToken struct {
 
 func (x *JoinToken) Reset() {
 	*x = JoinToken{}
-	mi := &file_runway_v1_objects_proto_msgTypes[35]
+	mi := &file_runway_v1_objects_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3628,7 +3896,7 @@ func (x *JoinToken) String() string {
 func (*JoinToken) ProtoMessage() {}
 
 func (x *JoinToken) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[35]
+	mi := &file_runway_v1_objects_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3641,7 +3909,7 @@ func (x *JoinToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinToken.ProtoReflect.Descriptor instead.
 func (*JoinToken) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *JoinToken) GetMeta() *Meta {
@@ -3718,7 +3986,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_runway_v1_objects_proto_msgTypes[36]
+	mi := &file_runway_v1_objects_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +3998,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_objects_proto_msgTypes[36]
+	mi := &file_runway_v1_objects_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +4011,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_runway_v1_objects_proto_rawDescGZIP(), []int{36}
+	return file_runway_v1_objects_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Event) GetMeta() *Meta {
@@ -4090,11 +4358,32 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\aversion\x18\a \x01(\tR\aversion\x12\x1b\n" +
 	"\thttp_port\x18\b \x01(\rR\bhttpPort\x12\x1d\n" +
 	"\n" +
-	"https_port\x18\t \x01(\rR\thttpsPort\"{\n" +
+	"https_port\x18\t \x01(\rR\thttpsPort\"\xb6\x02\n" +
 	"\rIngressStatus\x12-\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x17.runway.v1.IngressPhaseR\x05phase\x12;\n" +
 	"\vphase_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"phaseSince\"\xdc\x01\n" +
+	"phaseSince\x12&\n" +
+	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\x123\n" +
+	"\bproblems\x18\x04 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\x12)\n" +
+	"\x10problems_omitted\x18\x05 \x01(\rR\x0fproblemsOmitted\x121\n" +
+	"\arefusal\x18\x06 \x01(\v2\x17.runway.v1.RouteRefusalR\arefusal\"~\n" +
+	"\fRouteProblem\x122\n" +
+	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12&\n" +
+	"\x05cause\x18\x03 \x01(\v2\x10.runway.v1.CauseR\x05cause\"}\n" +
+	"\fRouteRefusal\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\x04R\n" +
+	"generation\x12,\n" +
+	"\x05going\x18\x02 \x03(\v2\x16.runway.v1.WorkloadKeyR\x05going\x12\x1f\n" +
+	"\vgoing_total\x18\x03 \x01(\rR\n" +
+	"goingTotal\"j\n" +
+	"\x0fDeletedWorkload\x12#\n" +
+	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x122\n" +
+	"\bworkload\x18\x02 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\"E\n" +
+	"\x0eRemovedMachine\x12#\n" +
+	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xdc\x01\n" +
 	"\x05Token\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -4205,7 +4494,7 @@ func file_runway_v1_objects_proto_rawDescGZIP() []byte {
 }
 
 var file_runway_v1_objects_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_runway_v1_objects_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_runway_v1_objects_proto_goTypes = []any{
 	(SpacePhase)(0),               // 0: runway.v1.SpacePhase
 	(Protocol)(0),                 // 1: runway.v1.Protocol
@@ -4250,18 +4539,22 @@ var file_runway_v1_objects_proto_goTypes = []any{
 	(*Ingress)(nil),               // 40: runway.v1.Ingress
 	(*IngressFacts)(nil),          // 41: runway.v1.IngressFacts
 	(*IngressStatus)(nil),         // 42: runway.v1.IngressStatus
-	(*Token)(nil),                 // 43: runway.v1.Token
-	(*JoinToken)(nil),             // 44: runway.v1.JoinToken
-	(*Event)(nil),                 // 45: runway.v1.Event
-	nil,                           // 46: runway.v1.RevisionSpec.EnvEntry
-	nil,                           // 47: runway.v1.RevisionSpec.LabelsEntry
-	nil,                           // 48: runway.v1.NodeFacts.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
+	(*RouteProblem)(nil),          // 43: runway.v1.RouteProblem
+	(*RouteRefusal)(nil),          // 44: runway.v1.RouteRefusal
+	(*DeletedWorkload)(nil),       // 45: runway.v1.DeletedWorkload
+	(*RemovedMachine)(nil),        // 46: runway.v1.RemovedMachine
+	(*Token)(nil),                 // 47: runway.v1.Token
+	(*JoinToken)(nil),             // 48: runway.v1.JoinToken
+	(*Event)(nil),                 // 49: runway.v1.Event
+	nil,                           // 50: runway.v1.RevisionSpec.EnvEntry
+	nil,                           // 51: runway.v1.RevisionSpec.LabelsEntry
+	nil,                           // 52: runway.v1.NodeFacts.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 53: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 54: google.protobuf.Duration
 }
 var file_runway_v1_objects_proto_depIdxs = []int32{
-	49, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
-	49, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
+	53, // 0: runway.v1.Meta.created_at:type_name -> google.protobuf.Timestamp
+	53, // 1: runway.v1.Meta.modified_at:type_name -> google.protobuf.Timestamp
 	9,  // 2: runway.v1.Cluster.meta:type_name -> runway.v1.Meta
 	9,  // 3: runway.v1.Space.meta:type_name -> runway.v1.Meta
 	14, // 4: runway.v1.Space.spec:type_name -> runway.v1.SpaceSpec
@@ -4272,20 +4565,20 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	9,  // 9: runway.v1.Workload.meta:type_name -> runway.v1.Meta
 	10, // 10: runway.v1.Workload.key:type_name -> runway.v1.WorkloadKey
 	2,  // 11: runway.v1.Probe.kind:type_name -> runway.v1.ProbeKind
-	50, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
-	50, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
-	50, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
+	54, // 12: runway.v1.Probe.initial_delay:type_name -> google.protobuf.Duration
+	54, // 13: runway.v1.Probe.timeout:type_name -> google.protobuf.Duration
+	54, // 14: runway.v1.Probe.period:type_name -> google.protobuf.Duration
 	21, // 15: runway.v1.RevisionSpec.image:type_name -> runway.v1.Image
 	1,  // 16: runway.v1.RevisionSpec.protocol:type_name -> runway.v1.Protocol
 	19, // 17: runway.v1.RevisionSpec.resources:type_name -> runway.v1.Resources
 	20, // 18: runway.v1.RevisionSpec.scale:type_name -> runway.v1.ScalePolicy
 	18, // 19: runway.v1.RevisionSpec.startup_probe:type_name -> runway.v1.Probe
 	18, // 20: runway.v1.RevisionSpec.liveness_probe:type_name -> runway.v1.Probe
-	46, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
-	50, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
-	50, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
-	50, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
-	47, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
+	50, // 21: runway.v1.RevisionSpec.env:type_name -> runway.v1.RevisionSpec.EnvEntry
+	54, // 22: runway.v1.RevisionSpec.request_timeout:type_name -> google.protobuf.Duration
+	54, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
+	54, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
+	51, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
 	9,  // 26: runway.v1.Revision.meta:type_name -> runway.v1.Meta
 	10, // 27: runway.v1.Revision.workload:type_name -> runway.v1.WorkloadKey
 	22, // 28: runway.v1.Revision.spec:type_name -> runway.v1.RevisionSpec
@@ -4294,14 +4587,14 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	27, // 31: runway.v1.Deployment.spec:type_name -> runway.v1.DeploymentSpec
 	28, // 32: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
 	25, // 33: runway.v1.Deployment.report:type_name -> runway.v1.DeploymentReport
-	49, // 34: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
-	49, // 35: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
+	53, // 34: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
+	53, // 35: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
 	26, // 36: runway.v1.DeploymentReport.revisions:type_name -> runway.v1.RevisionRequests
 	3,  // 37: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
 	11, // 38: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
-	49, // 39: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
-	49, // 40: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
-	49, // 41: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
+	53, // 39: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
+	53, // 40: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
+	53, // 41: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
 	30, // 42: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
 	29, // 43: runway.v1.DeploymentStatus.before:type_name -> runway.v1.DeploymentBefore
 	9,  // 44: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
@@ -4313,37 +4606,46 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	34, // 50: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
 	35, // 51: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
 	4,  // 52: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
-	49, // 53: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
+	53, // 53: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
 	5,  // 54: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
-	49, // 55: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
-	49, // 56: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
+	53, // 55: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
+	53, // 56: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
 	11, // 57: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
 	9,  // 58: runway.v1.Node.meta:type_name -> runway.v1.Meta
 	37, // 59: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
 	38, // 60: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
 	39, // 61: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
-	48, // 62: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
+	52, // 62: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
 	6,  // 63: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
-	49, // 64: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
+	53, // 64: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
 	9,  // 65: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
 	41, // 66: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
 	42, // 67: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
 	7,  // 68: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
-	49, // 69: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 70: runway.v1.Token.meta:type_name -> runway.v1.Meta
-	8,  // 71: runway.v1.Token.role:type_name -> runway.v1.Role
-	49, // 72: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 73: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
-	8,  // 74: runway.v1.JoinToken.role:type_name -> runway.v1.Role
-	49, // 75: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 76: runway.v1.Event.meta:type_name -> runway.v1.Meta
-	49, // 77: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
-	10, // 78: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
-	79, // [79:79] is the sub-list for method output_type
-	79, // [79:79] is the sub-list for method input_type
-	79, // [79:79] is the sub-list for extension type_name
-	79, // [79:79] is the sub-list for extension extendee
-	0,  // [0:79] is the sub-list for field type_name
+	53, // 69: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
+	11, // 70: runway.v1.IngressStatus.cause:type_name -> runway.v1.Cause
+	43, // 71: runway.v1.IngressStatus.problems:type_name -> runway.v1.RouteProblem
+	44, // 72: runway.v1.IngressStatus.refusal:type_name -> runway.v1.RouteRefusal
+	10, // 73: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
+	11, // 74: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
+	10, // 75: runway.v1.RouteRefusal.going:type_name -> runway.v1.WorkloadKey
+	9,  // 76: runway.v1.DeletedWorkload.meta:type_name -> runway.v1.Meta
+	10, // 77: runway.v1.DeletedWorkload.workload:type_name -> runway.v1.WorkloadKey
+	9,  // 78: runway.v1.RemovedMachine.meta:type_name -> runway.v1.Meta
+	9,  // 79: runway.v1.Token.meta:type_name -> runway.v1.Meta
+	8,  // 80: runway.v1.Token.role:type_name -> runway.v1.Role
+	53, // 81: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 82: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
+	8,  // 83: runway.v1.JoinToken.role:type_name -> runway.v1.Role
+	53, // 84: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 85: runway.v1.Event.meta:type_name -> runway.v1.Meta
+	53, // 86: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
+	10, // 87: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
+	88, // [88:88] is the sub-list for method output_type
+	88, // [88:88] is the sub-list for method input_type
+	88, // [88:88] is the sub-list for extension type_name
+	88, // [88:88] is the sub-list for extension extendee
+	0,  // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_objects_proto_init() }
@@ -4357,7 +4659,7 @@ func file_runway_v1_objects_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_objects_proto_rawDesc), len(file_runway_v1_objects_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   40,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
