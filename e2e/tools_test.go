@@ -89,7 +89,7 @@ func TestTools_OperatorsToolsWork(t *testing.T) {
 	})
 	t.Run("a join token that was never made lets nobody in", func(t *testing.T) {
 		c := c.in(t)
-		if got := c.anonymous(t, "runway.v1.Identity/Enrol"); strings.Contains(got, "chain") {
+		if got := c.post(t, "runway.v1.Identity/Enrol", emptyMessage); got != "Unauthenticated" && got != "InvalidArgument" {
 			t.Errorf("Enrol with nothing: %s", got)
 		}
 	})
@@ -182,24 +182,28 @@ func (c *cluster) methods(t *testing.T) []string {
 	return all
 }
 
-// anonymous calls a method with an empty message and no token. The messages are
-// known from the binary's own descriptors, as reflection is closed too.
+// anonymous calls a method without a token, with an empty message and without one,
+// and returns what it was told. A stream is refused before its first message, which
+// curl takes for a broken one while it sends: only the call without a message is
+// certain to show the refusal of a stream, and only that with one that of the others.
 func (c *cluster) anonymous(t *testing.T, method string) string {
 	t.Helper()
-	output, _ := c.tryAnonymous(t, method)
-	return output
+	return c.post(t, method, emptyMessage) + " " + c.post(t, method, "")
 }
 
-func (c *cluster) tryAnonymous(t *testing.T, method string) (string, error) {
+// emptyMessage is gRPC's frame of a message of no bytes: no compression, length 0.
+const emptyMessage = "\x00\x00\x00\x00\x00"
+
+func (c *cluster) post(t *testing.T, method, message string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	// An empty gRPC message: no compression, length 0.
 	command := exec.CommandContext(ctx, "curl", "-sS", "--http2", "--cacert", filepath.Join(c.dir, "ca.crt"),
 		"-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@-", "-D", "-", "-o", "/dev/null",
 		"--max-time", "8", "https://"+c.address()+"/"+method)
-	command.Stdin = strings.NewReader("\x00\x00\x00\x00\x00")
-	output, err := command.CombinedOutput()
-	return grpcStatus(string(output)), err
+	command.Stdin = strings.NewReader(message)
+	output, _ := command.CombinedOutput() // its complaint is in the output
+	return grpcStatus(string(output))
 }
 
 // grpcStatus names the status in the headers that curl printed.

@@ -127,6 +127,7 @@ func TestRuntime_FindsStraySnapshots(t *testing.T) {
 // orphan takes shim, containerd and the task's folder away from a running process, and starts containerd again.
 func (n *node) orphan(t *testing.T, id runtime.ContainerID, pid int) {
 	t.Helper()
+	n.output(t, id, "serving") // its first line after the shim's death would end it by SIGPIPE
 	n.crash(t)
 	killShim(t, pid)
 	bundle := filepath.Join(n.path("state"), "io.containerd.runtime.v2.task", namespace, string(id))
