@@ -136,7 +136,10 @@ func (g *game) play(m move) {
 	case "fail step":
 		g.runtime.FailNext(m.step, slices.Repeat([]error{runtime.ErrUnavailable}, m.times)...)
 	case "reboot":
+		g.kill() // nothing outlives it
 		g.runtime.Reboot()
+		g.network.Reboot()
+		g.boot()
 	case "orphan":
 		g.makeOrphan()
 	case "sicken":

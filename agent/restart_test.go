@@ -76,6 +76,53 @@ func TestB13_BackOffDoublesToItsCapAndResets(t *testing.T) {
 	})
 }
 
+// B13: with the jitter that nodes have, each delay lies in the second half of its step, and they are not all alike.
+func TestB13_BackOffIsSpread(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.kill()
+		r.jitter = halfJitter
+		r.boot()
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		var all []*runwayv1.Assignment
+		for i := range 20 {
+			all = append(all, assignment(fmt.Sprintf("r%d", i), 20100+uint32(i)))
+		}
+		r.assign(all...)
+		r.until("all ready", 10*time.Second, func() bool {
+			return !slices.ContainsFunc(all, func(a *runwayv1.Assignment) bool { return !r.status(a.GetReplica()).GetReady() })
+		})
+		for attempt, step := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second} {
+			delays := map[time.Duration]bool{}
+			began := time.Now()
+			for _, a := range all {
+				r.runtime.Exit(runtime.NewContainerID(a.GetReplica(), attempt), 1)
+			}
+			waiting := slices.Clone(all)
+			r.until("all tried again", step+time.Second, func() bool {
+				waiting = slices.DeleteFunc(waiting, func(a *runwayv1.Assignment) bool {
+					spec, made := r.runtime.Spec(runtime.NewContainerID(a.GetReplica(), attempt+1))
+					if made {
+						delays[time.Since(began)] = true
+					}
+					return made && spec.ID != ""
+				})
+				return len(waiting) == 0
+			})
+			for delay := range delays {
+				if delay < step/2 || delay > step+2*afterEvent {
+					t.Errorf("crash %d: tried again after %s, want between %s and %s", attempt+1, delay, step/2, step)
+				}
+			}
+			if len(delays) < 5 {
+				t.Errorf("crash %d: %d different delays of 20 replicas, want them spread", attempt+1, len(delays))
+			}
+			r.until("all ready again", time.Second, func() bool {
+				return !slices.ContainsFunc(all, func(a *runwayv1.Assignment) bool { return !r.status(a.GetReplica()).GetReady() })
+			})
+		}
+	})
+}
+
 func TestRestart_CrashLoopIsTheCauseWhileItWaits(t *testing.T) {
 	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})

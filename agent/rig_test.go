@@ -45,6 +45,8 @@ type rig struct {
 	end      func()
 	// generation of the last set that was assigned.
 	generation uint64
+	// jitter of retries; nil means none.
+	jitter func(time.Duration) time.Duration
 	// listening answers doInspect.
 	listening []netip.AddrPort
 	// wrapRuntime and wrap put something between the agent and its runtime and network; ingresses are the listeners that answer.
@@ -103,7 +105,9 @@ func (r *rig) boot() {
 	r.reporter = newReporter()
 	desired, past := load(r.config(), r.deps, r.reporter)
 	r.worker = newWorker(r.config(), r.deps, r.reporter, desired, past)
-	r.worker.jitter = func(d time.Duration) time.Duration { return d }
+	if r.worker.jitter = r.jitter; r.jitter == nil {
+		r.worker.jitter = func(d time.Duration) time.Duration { return d }
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- r.worker.Run(ctx) }()

@@ -49,6 +49,18 @@ func (f *Fake) Fail(err error) {
 	f.failure = err
 }
 
+// Reboot takes away what does not outlive the machine's restart: namespaces, published ports, ingresses and redirects. Addresses
+// stay reserved on disk.
+func (f *Fake) Reboot() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, a := range f.attached {
+		a.NetNSPath = ""
+		f.attached[id] = a
+	}
+	f.published, f.ingresses, f.internal = map[uint16]netip.AddrPort{}, nil, network.Internal{}
+}
+
 // Take makes a node port look taken by another process.
 func (f *Fake) Take(port uint16) {
 	f.mu.Lock()
@@ -90,6 +102,8 @@ func (f *Fake) Attach(ctx context.Context, replicaID string) (network.Attachment
 		return network.Attachment{}, fmt.Errorf("replica ID %q: %w", replicaID, network.ErrInvalid)
 	}
 	if a, ok := f.attached[replicaID]; ok {
+		a.NetNSPath = "/fake/" + replicaID // made anew after a reboot, with the same address
+		f.attached[replicaID] = a
 		return a, nil
 	}
 	a := network.Attachment{ReplicaID: replicaID, NetNSPath: "/fake/" + replicaID, IP: f.next, Gateway: fakeGateway}
