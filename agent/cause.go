@@ -87,15 +87,12 @@ func causeOf(err error, step verb) *cause {
 
 // terminal reports whether trying a step again cannot help.
 func terminal(err error) bool {
-	for _, hopeless := range []error{
-		runtime.ErrInvalid, runtime.ErrRefused, runtime.ErrImageNotFound, runtime.ErrImageDenied, runtime.ErrImagePlatform,
-		network.ErrInvalid, errPortTaken, errPortRange,
-	} {
+	for _, hopeless := range []error{network.ErrInvalid, errPortTaken, errPortRange} {
 		if errors.Is(err, hopeless) {
 			return true
 		}
 	}
-	return false
+	return !runtime.Retryable(err)
 }
 
 // probeCause explains a replica that does not pass its probe.

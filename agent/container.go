@@ -93,8 +93,10 @@ func (c Config) writeFiles(replica string, place network.Attachment) (files, err
 		return files{}, fmt.Errorf("make files of replica %q: %w", replica, err)
 	}
 	written := files{resolvConf: filepath.Join(folder, "resolv.conf"), hosts: filepath.Join(folder, "hosts")}
-	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost\n%s %s\n", place.IP, replica)
-	for path, text := range map[string]string{written.resolvConf: fmt.Sprintf("nameserver %s\n", place.Gateway), written.hosts: hosts} {
+	for path, text := range map[string]string{
+		written.resolvConf: network.ResolvConf(place.Gateway),
+		written.hosts:      network.Hosts(place.IP, replica),
+	} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return files{}, fmt.Errorf("write files of replica %q: %w", replica, err)
 		}

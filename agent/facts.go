@@ -21,7 +21,7 @@ const (
 	leastReservedCPU   = 100 // mCPU
 	reservedMemPart    = 20  // 5 %
 	leastReservedMem   = 256 << 20
-	reservedDiskPart   = 5 // 20 %: images are collected at 80 %
+	reservedDiskPart   = 5 // 20 %: images, which are not collected, and logs
 	millisPerCore      = 1000
 	bytesPerMeminfoKiB = 1024
 )

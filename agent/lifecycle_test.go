@@ -78,7 +78,7 @@ func TestLifeCycle_SpecOfAContainer(t *testing.T) {
 			t.Errorf("spec %+v: want the replica's namespace and limits", spec)
 		}
 		resolv, err := os.ReadFile(spec.ResolvConfPath)
-		if err != nil || string(resolv) != "nameserver 10.64.1.1\n" {
+		if err != nil || string(resolv) != "nameserver 10.64.1.1\noptions timeout:1 attempts:5\n" {
 			t.Errorf("resolv.conf %q, %v: want the gateway", resolv, err)
 		}
 	})

@@ -3,19 +3,12 @@ package network
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 )
 
 // ResolvConf returns the text of a replica's /etc/resolv.conf: the gateway is its only name server. An answer crosses one
 // bridge, or the private network once, so a lost packet is asked for again after 1 s and not after the customary 5 s.
-func ResolvConf(gateway netip.Addr, search []string) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "nameserver %s\n", gateway)
-	if len(search) > 0 {
-		fmt.Fprintf(&text, "search %s\n", strings.Join(search, " "))
-	}
-	text.WriteString("options timeout:1 attempts:5\n")
-	return text.String()
+func ResolvConf(gateway netip.Addr) string {
+	return fmt.Sprintf("nameserver %s\noptions timeout:1 attempts:5\n", gateway)
 }
 
 // Hosts returns the text of a replica's /etc/hosts, which names itself only.
