@@ -57,6 +57,7 @@ func toWorkload(r *runwayv1.Route) route.Workload {
 		}
 		w.Endpoints = append(w.Endpoints, route.Endpoint{
 			Replica: route.ReplicaID(e.GetReplica()), Address: address, Revision: e.GetRevision(),
+			DrainTimeout: e.GetDrainTimeout().AsDuration(),
 		})
 	}
 	return w

@@ -107,6 +107,8 @@ func routeOf(view *state.View, domain string, w *runwayv1.Workload) *runwayv1.Ro
 			Replica:  r.GetId(),
 			Address:  net.JoinHostPort(address, strconv.Itoa(int(r.GetPlan().GetNodePort()))),
 			Revision: r.GetRevision(),
+
+			DrainTimeout: fleet.SpecOf(view, r).GetDrainTimeout(),
 		})
 	}
 	route.Vacant = len(route.GetEndpoints()) == 0 && vacant(view, id, spec)

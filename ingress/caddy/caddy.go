@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,7 +65,8 @@ type Config struct {
 	Succeeded <-chan struct{}
 	Log       *slog.Logger
 
-	door *door
+	door    *door
+	streams *streams
 }
 
 // ErrRunning means that the process serves already: Caddy is one per process.
@@ -78,7 +80,7 @@ var site atomic.Pointer[Config]
 // has passed, whichever is first. It closes the listeners. It returns ErrRunning when
 // another Run has not returned, and what ended a listener that nobody had closed.
 func Run(ctx context.Context, cfg Config) error {
-	cfg.door = newDoor()
+	cfg.door, cfg.streams = newDoor(), newStreams()
 	if !site.CompareAndSwap(nil, &cfg) {
 		return ErrRunning
 	}
@@ -96,12 +98,17 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Serving != nil {
 		cfg.Serving()
 	}
+	watched, stop := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() { cfg.streams.watch(watched) })
+	defer watch.Wait()
+	defer stop()
 	select {
 	case <-ctx.Done():
 	case err := <-cfg.door.broken:
 		return errors.Join(err, stopCaddy())
 	}
-	return cfg.door.drain(cfg.DrainTimeout, cfg.Succeeded)
+	return cfg.door.drain(cfg.DrainTimeout, cfg.Succeeded, cfg.streams)
 }
 
 func stopCaddy() error {

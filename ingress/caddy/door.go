@@ -49,18 +49,23 @@ func (d *door) guard(l net.Listener) net.Listener {
 
 // drain ends serving. Clients are told by their next answer to connect anew, which
 // loses nothing; a quiet connection that is closed may have a request on its way.
-func (d *door) drain(timeout time.Duration, succeeded <-chan struct{}) error {
+func (d *door) drain(timeout time.Duration, succeeded <-chan struct{}, streams *streams) error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	d.leaving.Store(true)
-	begin, end := context.WithTimeout(ctx, farewell)
-	defer end()
+	begin, stop := context.WithTimeout(ctx, min(farewell, timeout/2))
+	defer stop()
 	d.takeLast(begin, succeeded)
 	d.shut()
 	d.empty(begin)
 	if err := stopCaddy(); err != nil {
 		return err
 	}
+	long, end := context.WithTimeout(ctx, time.Until(began.Add(timeout-min(closing, timeout/4))))
+	defer end()
+	d.empty(long)
+	streams.end(func(*exchange) bool { return true })
 	d.empty(ctx)
 	return nil
 }

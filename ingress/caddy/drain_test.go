@@ -106,6 +106,37 @@ func TestRun_TheDrainHasADeadline(t *testing.T) {
 	}
 }
 
+// A stream of a process that was asked to stop has the drain time, and ends whole.
+func TestRun_AStreamHasTheDrainTime(t *testing.T) {
+	t.Parallel()
+	address, stop := startProcess(t, "runway", upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, "data: x\n\n")
+			_ = http.NewResponseController(w).Flush()
+			<-time.After(20 * time.Millisecond)
+		}
+	}))
+	conn, reader := dialPlain(t, address)
+	write(t, conn, "GET / HTTP/1.1\r\nHost: "+benchHost+"\r\n\r\n")
+	res, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() { ended <- stop() }()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Errorf("the stream broke: %v", err)
+	}
+	if took := time.Since(began); took < testDrain-closing-100*time.Millisecond || took > testDrain {
+		t.Errorf("the stream ended after %v, want %v before the drain timeout of %v", took, closing, testDrain)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the process ended with %v", err)
+	}
+}
+
 func dialPlain(t *testing.T, address string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)

@@ -58,7 +58,15 @@ type exchange struct {
 	timeout  time.Duration
 	stream   bool
 	cancel   func(error)
+
+	streams *streams
+	// ended tells that the stream was closed because its drain time was over.
+	ended atomic.Bool
+	done  []func() // at the end of the attempt
 }
+
+// onDone has f called when the attempt ends.
+func (x *exchange) onDone(f func()) { x.done = append(x.done, f) }
 
 func newExchange(w http.ResponseWriter, r *http.Request, leaving *atomic.Bool) *exchange {
 	x := &exchange{
@@ -89,6 +97,10 @@ func (x *exchange) use(r *http.Request, lease route.Lease) (done func()) {
 	restore := x.relaxStall(r)
 	return func() {
 		restore()
+		for _, done := range x.done {
+			done()
+		}
+		x.done = nil
 		if x.cancel != nil {
 			x.cancel(nil)
 		}
@@ -122,6 +134,8 @@ func (x *exchange) tooLarge(r *http.Request, limit int64) bool {
 // broken off is a failure, whatever its headers said.
 func (x *exchange) counted(o outcome) int {
 	switch {
+	case x.ended.Load() && x.status != 0:
+		return x.status // it had its time
 	case o == answered && isGRPC(x.request):
 		return countedGRPC(x.status, x.Header())
 	case o == answered:

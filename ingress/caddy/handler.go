@@ -33,6 +33,8 @@ type handler struct {
 	proxy  *reverseproxy.Handler
 	dialer *transport
 	door   *door
+	// streams of this process.
+	streams *streams
 }
 
 // CaddyModule says how Caddy makes a handler.
@@ -49,11 +51,13 @@ func (h *handler) Provision(ctx caddy.Context) error {
 	if h.scope, err = parseScope(h.Scope); err != nil {
 		return err
 	}
-	h.routes, h.stats, h.door = cfg.Routes, cfg.Stats, cfg.door
+	h.routes, h.stats, h.door, h.streams = cfg.Routes, cfg.Stats, cfg.door, cfg.streams
 	h.dialer = newTransport((&net.Dialer{Timeout: dialTimeout}).DialContext)
 	h.proxy = &reverseproxy.Handler{
 		Transport:     h.dialer,
 		LoadBalancing: &reverseproxy.LoadBalancing{SelectionPolicy: leasedUpstream{}},
+		// Streams are ended by us: Caddy would close them at the begin of a drain.
+		StreamCloseDelay: caddy.Duration(cfg.DrainTimeout),
 	}
 	for _, prefix := range h.TrustedProxies {
 		h.proxy.TrustedProxies = append(h.proxy.TrustedProxies, prefix.String())
@@ -75,6 +79,7 @@ func (h *handler) Cleanup() error {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	cleanRequest(r, h.trusts(r.RemoteAddr))
 	x := newExchange(w, r, &h.door.leaving)
+	x.streams = h.streams
 	host, ok := route.Host(r.Host)
 	switch {
 	case r.Method == http.MethodConnect:

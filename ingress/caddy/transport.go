@@ -90,6 +90,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := x.roundTrip(t.choose(r, x.protocol), resendable(r, x.body))
 	if err == nil {
 		x.lease.Restore()
+		x.endless(res)
 	}
 	return res, err
 }
@@ -118,10 +119,22 @@ func repeatable(r *http.Request) bool {
 
 // roundTrip bounds the wait for the answer of a request that is not a stream.
 func (x *exchange) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-	if x.timeout <= 0 || x.stream && !isUpgrade(r) {
+	if x.stream && !isUpgrade(r) {
+		return x.roundTripStream(next, r)
+	}
+	if x.timeout <= 0 {
 		return next.RoundTrip(r)
 	}
 	return roundTripWithin(next, r, x)
+}
+
+// roundTripStream waits for the headers of a stream, which may come late, for as long
+// as its drain time lasts.
+func (x *exchange) roundTripStream(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	x.cancel = cancel // ends with the attempt: the answer's body needs it until then
+	defer x.streams.add(x, func() { cancel(errDrained) })()
+	return next.RoundTrip(r.WithContext(ctx))
 }
 
 func roundTripWithin(next http.RoundTripper, r *http.Request, x *exchange) (*http.Response, error) {

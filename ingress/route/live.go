@@ -55,11 +55,11 @@ func (l *Live) Apply(set Set) ([]Problem, error) {
 	}
 	next, problems := build(old, set, func(id ReplicaID) *load { return l.load(id, since(old, set)) })
 	if err := check(old, next, set); err != nil {
-		l.sweep(old)
+		l.sweep(old, set.At)
 		return nil, err
 	}
 	l.table.Store(next)
-	l.sweep(next)
+	l.sweep(next, set.At)
 	return problems, nil
 }
 
@@ -109,7 +109,7 @@ func (l *Live) load(id ReplicaID, since time.Time) *load {
 
 // sweep marks the loads of replicas without a route, and forgets those that
 // are done; the caller holds mu.
-func (l *Live) sweep(t *Table) {
+func (l *Live) sweep(t *Table, now time.Time) {
 	routed := make(map[ReplicaID]bool, len(l.loads))
 	for _, r := range t.routes {
 		for _, target := range r.targets {
@@ -117,7 +117,7 @@ func (l *Live) sweep(t *Table) {
 		}
 	}
 	for id, c := range l.loads {
-		c.unrouted.Store(!routed[id])
+		c.mark(!routed[id], now)
 		if !routed[id] && c.inFlight.Load() == 0 {
 			delete(l.loads, id)
 		}
@@ -189,6 +189,14 @@ func (a Lease) Release() {
 	case a.live.freed <- struct{}{}:
 	default:
 	}
+}
+
+// LeftAt returns when the replica lost its route; zero while it has one.
+func (a Lease) LeftAt() time.Time {
+	if left := a.Target.load.left.Load(); left != 0 {
+		return time.Unix(0, left)
+	}
+	return time.Time{}
 }
 
 // Eject says that the replica could not be reached: it is passed over for a short

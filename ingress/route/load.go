@@ -20,10 +20,23 @@ const (
 type load struct {
 	inFlight atomic.Int64
 	unrouted atomic.Bool
+	// left is when it lost its route, in Unix nanoseconds; 0 while it has one.
+	left atomic.Int64
 	// since is when the replica came; zero when it was there before.
 	since time.Time
 	// until is when an ejected replica is tried again; nil when it is not ejected.
 	until atomic.Pointer[time.Time]
+}
+
+// mark says whether the replica has no route, and since when.
+func (l *load) mark(unrouted bool, now time.Time) {
+	switch {
+	case !unrouted:
+		l.left.Store(0)
+	case l.left.Load() == 0:
+		l.left.Store(now.UnixNano())
+	}
+	l.unrouted.Store(unrouted)
 }
 
 // weight returns the share of a full replica's requests that it gets, up to 1.

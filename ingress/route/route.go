@@ -76,6 +76,8 @@ type Endpoint struct {
 	Replica  ReplicaID
 	Address  netip.AddrPort
 	Revision uint64
+	// DrainTimeout is how long requests may go on without a route; 0 is not known.
+	DrainTimeout time.Duration
 }
 
 // Set is a full set of routes, or what changed since an older one.

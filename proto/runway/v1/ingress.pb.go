@@ -908,8 +908,11 @@ type Endpoint struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Replica string                 `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
 	// ip:port of the node port.
-	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	Address  string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// How long requests may go on after the replica has lost its route. Streams are
+	// closed before.
+	DrainTimeout  *durationpb.Duration `protobuf:"bytes,4,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -963,6 +966,13 @@ func (x *Endpoint) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Endpoint) GetDrainTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.DrainTimeout
+	}
+	return nil
 }
 
 type IngressRecord struct {
@@ -1267,11 +1277,12 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\bprotocol\x18\x04 \x01(\x0e2\x13.runway.v1.ProtocolR\bprotocol\x12B\n" +
 	"\x0frequest_timeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x121\n" +
 	"\tendpoints\x18\x06 \x03(\v2\x13.runway.v1.EndpointR\tendpoints\x12\x16\n" +
-	"\x06vacant\x18\a \x01(\bR\x06vacant\"Z\n" +
+	"\x06vacant\x18\a \x01(\bR\x06vacant\"\x9a\x01\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\x8c\x01\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12>\n" +
+	"\rdrain_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\fdrainTimeout\"\x8c\x01\n" +
 	"\rIngressRecord\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x10public_addresses\x18\x02 \x03(\tR\x0fpublicAddresses\x12\x1d\n" +
@@ -1350,15 +1361,16 @@ var file_runway_v1_ingress_proto_depIdxs = []int32{
 	20, // 19: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
 	19, // 20: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
 	10, // 21: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
-	0,  // 22: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
-	13, // 23: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
-	5,  // 24: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
-	14, // 25: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	19, // 22: runway.v1.Endpoint.drain_timeout:type_name -> google.protobuf.Duration
+	0,  // 23: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
+	13, // 24: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
+	5,  // 25: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
+	14, // 26: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
+	25, // [25:27] is the sub-list for method output_type
+	23, // [23:25] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_ingress_proto_init() }
