@@ -168,7 +168,7 @@ func TestStream_OfAReplicaThatComesBackGoesOn(t *testing.T) {
 	l := route.NewLive()
 	apply := func(generation uint64, endpoints ...route.Endpoint) {
 		w := route.Workload{Key: route.Key{Space: "default", Service: "a", Environment: "production"}, Hosts: []string{"a.example.com"}, Endpoints: endpoints}
-		if _, err := l.Apply(route.Set{Incarnation: "x", Generation: generation, Full: true, At: time.Now(), Workloads: []route.Workload{w}}); err != nil {
+		if _, err := l.Apply(route.Set{Incarnation: "x", Generation: generation, Full: true, Force: true, At: time.Now(), Workloads: []route.Workload{w}}); err != nil {
 			t.Fatal(err)
 		}
 	}
