@@ -95,7 +95,7 @@ func (s subject) take(next *runwayv1.DeploymentStatus, steps []Step) {
 	for _, step := range steps {
 		next.Targets = append(next.Targets, &runwayv1.DeploymentTarget{
 			Region: step.Region, New: uint32(step.New), Old: uint32(step.Old),
-			Keep: uint32(step.Floor.Keep), Relief: uint32(step.Floor.Relief),
+			Keep: thousandths(step.Floor.Keep), Relief: thousandths(step.Floor.Relief),
 		})
 	}
 	next.Serving, next.Wanted = 0, 0
@@ -104,6 +104,9 @@ func (s subject) take(next *runwayv1.DeploymentStatus, steps []Step) {
 		next.Wanted += uint32(r.Wanted)
 	}
 }
+
+// thousandths rounds down: what is asked of a set must be what it can do.
+func thousandths(part float64) uint32 { return uint32(part * 1000) }
 
 // step writes what the strategy asks for, and in which regions that takes of what the
 // deployment found.

@@ -1,5 +1,7 @@
 package deployment
 
+import "github.com/runway-platform/runway/coordinator/fleet"
+
 // surgePercent of the wanted replicas, rounded up and at least one, may exist
 // beside the wanted number while a deployment rolls; none may be missing.
 const surgePercent = 25
@@ -22,12 +24,11 @@ func (Rolling) Plan(view View) []Step {
 
 func rollingStep(r Region) Step {
 	ahead := surge(r.Wanted) + max(r.New.Serving, r.Wanted-r.Old.Existing)
-	floor := Floor{Keep: max(r.Before, r.Wanted), Relief: r.Wanted}
 	return Step{
 		Region: r.Name,
 		New:    min(r.Wanted, max(ahead, r.New.Existing)),
-		Old:    min(r.Old.Existing, floor.Needed(r.New.Serving)),
-		Floor:  floor,
+		Old:    min(r.Old.Existing, fleet.Share(max(r.Before, r.Wanted), r.Wanted, r.New.Serving)),
+		Floor:  Floor{Keep: 1, Relief: 1},
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/runway-platform/runway/coordinator/fleet"
 )
 
 // Strategy decides the next step of a deployment from how far it is. It is pure,
@@ -51,17 +49,15 @@ type Step struct {
 }
 
 // Floor is what is kept of the set that leaves. Sizes are decided on a look of a
-// moment ago; a floor holds at the moment at which placement takes a replica. The
-// zero Floor keeps nothing.
+// moment ago; a floor holds at the moment at which placement takes a replica. It is in
+// parts of the workload's work, of which each replica does the share that its own
+// revision's size gives it. The zero Floor keeps nothing.
 type Floor struct {
-	// Keep is how many replicas that serve stay while none of the other set does.
-	Keep int
-	// Relief is how many of the other set have to serve before none is kept.
-	Relief int
+	// Keep is what the set does while the other does nothing.
+	Keep float64
+	// Relief is what the other has to do before nothing is kept.
+	Relief float64
 }
-
-// Needed is how many of the leaving set are kept while serving of the other do.
-func (f Floor) Needed(serving int) int { return fleet.Share(f.Keep, f.Relief, serving) }
 
 // DefaultStrategy is used when none is named.
 const DefaultStrategy = "rolling"

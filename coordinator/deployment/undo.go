@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -75,8 +76,9 @@ func (s subject) undoSteps(now time.Time) []Step {
 // undoStep brings the base back to its size at once, and lets new replicas go as others
 // serve in their place, the last one when relief do. None is made.
 func undoStep(r Region, relief int) Step {
-	floor := Floor{Keep: r.Wanted, Relief: relief}
-	return Step{Region: r.Name, New: min(r.New.Serving, floor.Needed(r.Old.Serving)), Old: r.Before, Floor: floor}
+	needed := fleet.Share(r.Wanted, relief, r.Old.Serving)
+	floor := Floor{Keep: 1, Relief: float64(relief) / float64(max(1, r.Before))}
+	return Step{Region: r.Name, New: min(r.New.Serving, needed), Old: r.Before, Floor: floor}
 }
 
 // unfinished says how far an undo came.

@@ -25,7 +25,7 @@ type rig struct {
 	t       *testing.T
 	planner *planner
 	ids     int
-	// floor is what steps keep of the set that leaves while none of the other serves.
+	// floor is what steps keep of the work, in thousandths.
 	floor uint32
 }
 
@@ -145,7 +145,7 @@ func TestPlan_DeploymentDecidesItself(t *testing.T) {
 // is kept as long as the other set does not make up for it.
 func TestPlan_StaleStepTakesNothingThatIsNeeded(t *testing.T) {
 	r := newRig(t, 2).deployed(3)
-	r.floor = 3
+	r.floor = 1000
 	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
 	r.step("d2", rolling, 2, 0)
 	r.look()
@@ -165,7 +165,7 @@ func TestPlan_StaleStepTakesNothingThatIsNeeded(t *testing.T) {
 // and lets those go as the base takes their place.
 func TestPlan_UndoReplacesWhatASupersededDeploymentMade(t *testing.T) {
 	r := newRig(t, 2).deployed(3)
-	r.floor = 3
+	r.floor = 1000
 	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
 	r.step("d2", rolling, 2, 1)
 	r.look()
@@ -181,6 +181,31 @@ func TestPlan_UndoReplacesWhatASupersededDeploymentMade(t *testing.T) {
 	r.serve("d1")
 	r.look()
 	r.want("the base serves", map[string]int{"d1": 3})
+}
+
+// A stray of a revision that is whole with more and smaller replicas does less of the
+// work than one of the base.
+func TestPlan_StraysStayByTheWorkThatTheyDo(t *testing.T) {
+	r := newRig(t, 2)
+	one, two := coordinatortest.Spec(), coordinatortest.Spec()
+	one.Scale, two.Scale = &runwayv1.ScalePolicy{Min: 1, Max: 1}, &runwayv1.ScalePolicy{Min: 2, Max: 2}
+	r.Must(t, coordinatortest.Deploy("d1", "web", one, 1))
+	r.step("d1", rolling, 1, 0)
+	r.look()
+	r.serve("d1")
+	r.step("d1", succeeded, 1, 0)
+	r.Must(t, coordinatortest.Deploy("d2", "web", two, 1))
+	r.step("d2", rolling, 2, 0)
+	r.look()
+	r.serve("d2")
+	r.look()
+	r.want("two halves took the place of one", map[string]int{"d2": 2})
+	r.step("d2", undone, 0, 1)
+	r.look()
+	r.want("the base is starting, and a half is not enough", map[string]int{"d1": 1, "d2": 2})
+	r.serve("d1")
+	r.look()
+	r.want("the base serves", map[string]int{"d1": 1})
 }
 
 // What is kept is the strategy's to say: one that stops all before it starts any is not

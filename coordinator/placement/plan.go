@@ -49,7 +49,7 @@ func (d *difference) add(view *state.View, targets []target, now time.Time) {
 		excess := len(t.replicas) - t.count
 		switch {
 		case excess > 0:
-			next.surplus = append(next.surplus, retire(view, t, excess)...)
+			next.surplus = append(next.surplus, spared(view, t, retire(view, t, excess))...)
 		case t.missing() == 0:
 		case mayStart(t, now):
 			next.missing = append(next.missing, t)

@@ -18,6 +18,9 @@ const (
 	failureDelayMax = 5 * time.Minute
 )
 
+// rounding is how much less than its part a set may do by the arithmetic of fractions.
+const rounding = 1e-9
+
 // candidate is a replica that may have to go, and how little it would be missed.
 type candidate struct {
 	*runwayv1.Replica
@@ -79,6 +82,24 @@ func fromCrowd(alike []candidate, crowd map[string]int, most int) []candidate {
 		}
 	}
 	return taken
+}
+
+// spared leaves out of the goals what the set cannot do its part without.
+func spared(view *state.View, t target, goals []*runwayv1.ReplicaGoal) []*runwayv1.ReplicaGoal {
+	var left float64
+	for _, r := range t.replicas {
+		left += work(view, r)
+	}
+	var kept []*runwayv1.ReplicaGoal
+	for _, goal := range goals {
+		done := work(view, view.Replica(goal.GetReplica()))
+		if done > 0 && left-done < t.part-rounding {
+			continue
+		}
+		left -= done
+		kept = append(kept, goal)
+	}
+	return kept
 }
 
 // rank is lower the less a replica does.

@@ -15,6 +15,9 @@ type target struct {
 	count      int
 	replicas   []*runwayv1.Replica // that count now
 	rows       []*runwayv1.Replica // those, and the ones that ended
+	// part of the workload's work that those which serve must still do, whatever the
+	// count: sizes may be older than what is there, as after a change of leaders.
+	part float64
 }
 
 // targetsOf returns the sets that a workload should have. One that is deleted has
@@ -58,24 +61,21 @@ func (s subject) duringDeployment() []target {
 		return nil // the deployment has not decided yet
 	}
 	own := s.target(int(step.GetNew()), s.owns)
-	floor := func(serving int) int { return fleet.Share(int(step.GetKeep()), int(step.GetRelief()), serving) }
+	keep, relief := float64(step.GetKeep())/1000, float64(step.GetRelief())/1000
 	if s.active.GetStatus().GetPhase() == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING {
 		base := s.fromBase(s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) && s.base.Is(r) }))
 		strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.owns(r) && !s.base.Is(r) })
-		s.keep(&own, floor(s.serving(base)+s.serving(strays)))
-		s.keep(&strays, max(0, int(step.GetRelief())-s.serving(base)))
+		strays.part = relief - s.work(base)
+		own.part = strays.part - s.work(strays)
 		return []target{own, base, strays}
 	}
 	own.deployment, own.revision = s.active.GetId(), s.active.GetSpec().GetRevision()
 	old := s.fromBase(s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) }))
-	s.keep(&old, floor(s.serving(own)))
+	own.part = 1 - s.work(old)
+	if relief > 0 {
+		old.part = keep * (1 - s.work(own)/relief)
+	}
 	return []target{own, old}
-}
-
-// keep holds on to what serves of a set that leaves, as far as it is needed now. The
-// step's sizes may be older than what is there, as after a change of leaders.
-func (s subject) keep(leaving *target, needed int) {
-	leaving.count = max(leaving.count, min(s.serving(*leaving), needed))
 }
 
 // fromBase makes a set's missing replicas from the base; without one it only shrinks.
@@ -92,10 +92,9 @@ func (s subject) atRest() []target {
 	if s.base == nil {
 		return []target{s.target(0, func(*runwayv1.Replica) bool { return true })}
 	}
-	size := state.Size(s.wanted, s.view.Revision(s.id, s.base.Revision).GetSpec())
-	base := s.fromBase(s.target(size, s.base.Is))
+	base := s.fromBase(s.target(sizeOf(s.view, s.id, s.wanted, s.base.Revision), s.base.Is))
 	strays := s.target(0, func(r *runwayv1.Replica) bool { return !s.base.Is(r) })
-	s.keep(&strays, max(0, base.count-s.serving(base)))
+	strays.part = 1 - s.work(base)
 	return []target{base, strays}
 }
 
@@ -111,8 +110,27 @@ func (s subject) target(count int, belongs func(*runwayv1.Replica) bool) target 
 
 func (s subject) owns(r *runwayv1.Replica) bool { return fleet.Owns(s.active, r) }
 
-func (s subject) serving(t target) int {
-	return len(fleet.Select(t.replicas, func(r *runwayv1.Replica) bool { return fleet.Serves(s.view, r) }))
+// work is the part of the work that the set does.
+func (s subject) work(t target) float64 {
+	var done float64
+	for _, r := range t.replicas {
+		done += work(s.view, r)
+	}
+	return done
+}
+
+// work is the part of the work that a replica does: its share of what its own revision is
+// whole with, which may be more and smaller replicas than another; none until it serves.
+func work(view *state.View, r *runwayv1.Replica) float64 {
+	if !fleet.Serves(view, r) {
+		return 0
+	}
+	id := state.IDOf(r.GetWorkload())
+	return 1 / float64(max(1, sizeOf(view, id, view.Wanted(id, r.GetPlan().GetRegion()), r.GetRevision())))
+}
+
+func sizeOf(view *state.View, id state.WorkloadID, wanted *runwayv1.Wanted, revision uint64) int {
+	return state.Size(wanted, view.Revision(id, revision).GetSpec())
 }
 
 // missing is how many replicas are to be made.

@@ -86,8 +86,9 @@ func (c *checker) enough(ch change, w *runwayv1.Workload) float64 {
 func (c *checker) without(ch change, id state.WorkloadID, going map[string]bool) (taken int, left float64) {
 	for _, r := range ch.looked.ReplicasOf(id) {
 		now := ch.before.Replica(r.GetId())
+		told := now.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE && !fleet.Ended(now) // what ended was taken by a fault
 		switch {
-		case !fleet.Serves(ch.looked, r) || now.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE:
+		case !fleet.Serves(ch.looked, r) || told:
 		case going[r.GetId()]:
 			taken++
 		default:

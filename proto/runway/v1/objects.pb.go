@@ -2321,10 +2321,10 @@ type DeploymentTarget struct {
 	New uint32 `protobuf:"varint,2,opt,name=new,proto3" json:"new,omitempty"`
 	// Replicas that were there before it.
 	Old uint32 `protobuf:"varint,3,opt,name=old,proto3" json:"old,omitempty"`
-	// A step is a look of a moment ago; these two hold at the moment of placement. Of
-	// the set that leaves, the old one or in an undo the new one, replicas that serve
-	// stay: keep of them while none of the other set serves, none once relief do, and
-	// in proportion between.
+	// A step is a look of a moment ago; these two hold at the moment of placement. They
+	// are thousandths of the work of the workload, of which each replica does its share.
+	// What leaves, the old set or in an undo the new one, does keep of it while the other
+	// set does none, nothing once that does relief, and in proportion between.
 	Keep          uint32 `protobuf:"varint,4,opt,name=keep,proto3" json:"keep,omitempty"`
 	Relief        uint32 `protobuf:"varint,5,opt,name=relief,proto3" json:"relief,omitempty"`
 	unknownFields protoimpl.UnknownFields
