@@ -32,6 +32,9 @@ const (
 	// connectionLife makes clients come back over a new connection, with a renewed
 	// certificate; open streams stay on the old one.
 	connectionLife = 12 * time.Hour
+	// idleLife ends connections on which nothing is asked: who proves nothing may not
+	// keep a place for ever.
+	idleLife = 5 * time.Minute
 	// A dead peer that sends no reset is noticed within the sum of these two.
 	pingAfter, pingTimeout = 10 * time.Second, 3 * time.Second
 	// pingLimit is how often clients may ping: twice as often as ours do.
@@ -129,7 +132,7 @@ func (a *API) ServerOptions() []grpc.ServerOption {
 		grpc.ChainStreamInterceptor(a.stream),
 		grpc.MaxRecvMsgSize(maxReceive),
 		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionLife, Time: pingAfter, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionLife, MaxConnectionIdle: idleLife, Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingLimit, PermitWithoutStream: true}),
 	}
 }

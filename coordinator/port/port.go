@@ -12,8 +12,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Protocol names in ALPN.
@@ -25,11 +23,6 @@ const (
 const (
 	// A peer that does not finish its handshake by then is cut off.
 	handshakeDeadline = 5 * time.Second
-	// Handshakes under way at once; further connections wait in the kernel's queue.
-	maxHandshakes = 256
-	// maxConnections is above the machines and people of any cluster that this design
-	// serves, and below what exhausts a process.
-	maxConnections = 15_000
 	// acceptPause is how long no connection is accepted after the system refused
 	// one, for example for want of file descriptors.
 	acceptPause = 100 * time.Millisecond
@@ -44,6 +37,7 @@ type Port struct {
 	log    *slog.Logger
 	grpc   *listener
 	raft   *listener
+	peers  *peers
 }
 
 // Listen opens the address. The protocols of config are set here; its
@@ -53,7 +47,6 @@ func Listen(address string, config *tls.Config, log *slog.Logger) (*Port, error)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	tcp = netutil.LimitListener(tcp, maxConnections)
 	config = config.Clone()
 	config.NextProtos = []string{GRPC, Raft}
 	return &Port{
@@ -62,6 +55,7 @@ func Listen(address string, config *tls.Config, log *slog.Logger) (*Port, error)
 		log:    log.With("component", "port"),
 		grpc:   newListener(tcp.Addr()),
 		raft:   newListener(tcp.Addr()),
+		peers:  newPeers(),
 	}, nil
 }
 
@@ -83,7 +77,6 @@ func (p *Port) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, p.Close)
 	defer stop()
 
-	slots := make(chan struct{}, maxHandshakes)
 	for {
 		conn, err := p.tcp.Accept()
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
@@ -94,12 +87,28 @@ func (p *Port) Run(ctx context.Context) error {
 			pause(ctx)
 			continue
 		}
-		slots <- struct{}{}
-		handshakes.Go(func() {
-			defer func() { <-slots }()
-			p.handshake(ctx, tls.Server(conn, p.config))
-		})
+		if counted, done, ok := p.admit(conn); ok {
+			handshakes.Go(func() {
+				defer done()
+				p.handshake(ctx, tls.Server(counted, p.config))
+			})
+		}
 	}
+}
+
+// admit gives a connection its place, and closes one for which there is none.
+func (p *Port) admit(conn net.Conn) (place *counted, done func(), ok bool) {
+	if place, ok = p.peers.enter(conn); !ok {
+		p.log.Debug("connection refused, there are too many", "peer", conn.RemoteAddr())
+		conn.Close()
+		return nil, nil, false
+	}
+	if done, ok = p.peers.shake(place); !ok {
+		p.log.Debug("handshake refused, its address has too many", "peer", conn.RemoteAddr())
+		place.Close()
+		return nil, nil, false
+	}
+	return place, done, true
 }
 
 func pause(ctx context.Context) {

@@ -7,9 +7,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -157,3 +160,98 @@ func TestPort_GoesOnWhenTheSystemRefusesAConnection(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+// silent opens connections that never say anything.
+func silent(t *testing.T, p *Port, n int) []net.Conn {
+	t.Helper()
+	var conns []net.Conn
+	for range n {
+		conn, err := net.Dial("tcp", p.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conns = append(conns, conn)
+	}
+	return conns
+}
+
+// closed tells whether the other end closes a connection within a second.
+func closed(conn net.Conn) bool {
+	conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, err := conn.Read(make([]byte, 1))
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// One machine that opens connections and says nothing keeps nobody out: what it has
+// too many of is closed at once.
+func TestPort_ClosesWhatIsTooMuchOfOneAddress(t *testing.T) {
+	p, _ := start(t)
+	conns := silent(t, p, maxHandshakesEach+10)
+	for i, conn := range conns[maxHandshakesEach:] {
+		if !closed(conn) {
+			t.Errorf("connection %d beyond the bound is kept", i)
+		}
+	}
+}
+
+// Silent machines at many addresses give way to who comes after them.
+func TestPeers_TheOldestHandshakeMakesRoom(t *testing.T) {
+	p := newPeers()
+	first := &fakeConn{address: "10.1.0.1:1"}
+	if _, ok := p.shake(first); !ok {
+		t.Fatal("the first handshake was refused")
+	}
+	for i := range maxHandshakes {
+		if first.closed {
+			t.Fatalf("the oldest gave way when there were %d", i+1)
+		}
+		if _, ok := p.shake(&fakeConn{address: fmt.Sprintf("10.0.%d.%d:1", i/250, i%250)}); !ok {
+			t.Fatalf("handshake %d was refused", i)
+		}
+	}
+	if !first.closed {
+		t.Error("nobody made room")
+	}
+}
+
+func TestPeers_BoundsConnectionsOfAnAddressAndGivesPlacesBack(t *testing.T) {
+	p := newPeers()
+	var open []*counted
+	for range maxConnectionsEach {
+		c, ok := p.enter(&fakeConn{address: "10.0.0.1:1"})
+		if !ok {
+			t.Fatalf("refused after %d", len(open))
+		}
+		open = append(open, c)
+	}
+	if _, ok := p.enter(&fakeConn{address: "10.0.0.1:2"}); ok {
+		t.Error("one more of the address was let in")
+	}
+	if _, ok := p.enter(&fakeConn{address: "10.0.0.2:1"}); !ok {
+		t.Error("another address was kept out")
+	}
+	for _, c := range open {
+		c.Close()
+		c.Close() // counts once
+	}
+	if len(p.open) != 1 || p.total != 1 {
+		t.Errorf("places left taken: %v of %d", p.open, p.total)
+	}
+}
+
+// fakeConn is a connection from an address.
+type fakeConn struct {
+	net.Conn
+	address string
+	closed  bool
+}
+
+func (c *fakeConn) Close() error { c.closed = true; return nil }
+
+func (c *fakeConn) RemoteAddr() net.Addr { return fakeAddr(c.address) }
+
+type fakeAddr string
+
+func (fakeAddr) Network() string  { return "tcp" }
+func (a fakeAddr) String() string { return string(a) }
