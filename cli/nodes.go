@@ -33,8 +33,8 @@ func (a *app) nodesCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.joinToken(cmd.Context(), cmd, flags) },
 	}
 	f := join.Flags()
-	f.StringVar(&flags.role, "role", "node", "node, ingress or coordinator")
-	f.StringVar(&flags.pool, "pool", "", "pool of the node")
+	f.StringVar(&flags.role, "role", "node", "node or ingress")
+	f.StringVar(&flags.pool, "pool", "", "pool that the node will be in (default: default)")
 	f.Uint32Var(&flags.uses, "uses", 1, "machines that may join with it")
 	f.DurationVar(&flags.ttl, "ttl", defaultJoinTTL, "how long it is valid")
 	var force bool
@@ -127,8 +127,8 @@ func ago(age string) string {
 
 func (a *app) joinToken(ctx context.Context, cmd *cobra.Command, flags joinFlags) error {
 	role, ok := roleOf(flags.role)
-	if !ok || role > runwayv1.Role_ROLE_COORDINATOR {
-		return usagef(cmd, "--role %q is not one of node, ingress, coordinator", flags.role)
+	if !ok || role != runwayv1.Role_ROLE_NODE && role != runwayv1.Role_ROLE_INGRESS {
+		return usagef(cmd, "--role %q is neither node nor ingress", flags.role)
 	}
 	if flags.ttl <= 0 || flags.uses == 0 {
 		return usagef(cmd, "--ttl and --uses must be positive")

@@ -42,7 +42,7 @@ func (s *nodeSettings) bind(cmd *cobra.Command) {
 	flags.StringVar(&s.agent.Name, "name", hostname, "name of the node, unique in the cluster")
 	flags.StringVar(&s.agent.Address, "node-address", "", "address at which ingresses reach node ports")
 	flags.StringVar(&s.agent.Region, "region", "local", "region of the node")
-	flags.StringVar(&s.agent.Pool, "pool", "default", "pool of the node; `nodes list -o wide` shows it, no manifest asks for it yet")
+	flags.StringVar(&s.agent.Pool, "pool", "", "pool of the node (default: that of its join token, and no other is accepted); no manifest asks for it yet")
 	flags.StringToStringVar(&s.agent.Labels, "labels", nil, "labels of the node, key=value; `nodes list -o json` shows them, no manifest asks for them yet")
 	flags.StringVar(&s.agent.Subnet, "subnet", "10.64.1.0/24", "network of the replicas on this node")
 	flags.StringVar(&s.replicas, "replica-network", "10.64.0.0/16", "network that holds the subnets of all nodes")

@@ -33,7 +33,7 @@ func (a *API) machine(certificate *x509.Certificate, now time.Time) (caller.Call
 	if a.view().RemovedMachine(name.ID) != nil {
 		return caller.Caller{}, refuse(unauthenticatedStatus, code.MachineRemoved, "machine %q was removed from the cluster", name.ID)
 	}
-	return caller.Caller{ID: name.ID, Name: name.ID, Role: name.Role, Expires: certificate.NotAfter}, nil
+	return caller.Caller{ID: name.ID, Name: name.ID, Role: name.Role, Pool: identity.PoolOf(certificate), Expires: certificate.NotAfter}, nil
 }
 
 func (a *API) bearer(ctx context.Context, now time.Time) (caller.Caller, error) {

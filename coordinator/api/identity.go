@@ -36,7 +36,7 @@ func (s identityService) Enrol(ctx context.Context, request *runwayv1.EnrolReque
 		return nil, err
 	}
 	name := identity.Name{Cluster: authority.Cluster(), Role: token.GetRole(), ID: newID(machinePrefix[token.GetRole()])}
-	chain, err := authority.SignMachine(request.GetCsr(), name, time.Now())
+	chain, err := authority.SignMachine(request.GetCsr(), name, token.GetPool(), time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +47,8 @@ func (s identityService) Enrol(ctx context.Context, request *runwayv1.EnrolReque
 	return &runwayv1.EnrolResponse{Id: name.ID, Chain: chain, Ca: authority.CertificatePEM()}, nil
 }
 
-// Renew signs for the identity of the caller's certificate, which the handshake has
-// proven, as long as the state knows the machine.
+// Renew signs for the identity and the pool of the caller's certificate, which the
+// handshake has proven, as long as the state knows the machine.
 func (s identityService) Renew(ctx context.Context, request *runwayv1.RenewRequest) (*runwayv1.RenewResponse, error) {
 	who := caller.From(ctx)
 	if !known(s.view(), who) {
@@ -59,7 +59,7 @@ func (s identityService) Renew(ctx context.Context, request *runwayv1.RenewReque
 		return nil, err
 	}
 	name := identity.Name{Cluster: authority.Cluster(), Role: who.Role, ID: who.ID}
-	chain, err := authority.SignMachine(request.GetCsr(), name, time.Now())
+	chain, err := authority.SignMachine(request.GetCsr(), name, who.Pool, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func badJoinToken() error {
 	return refuse(unauthenticatedStatus, code.JoinTokenInvalid, "the join token is not valid")
 }
 
-// known says whether a machine is registered. Coordinators renew by themselves.
+// known says whether a machine is registered.
 func known(view *state.View, who caller.Caller) bool {
 	switch who.Role {
 	case node:

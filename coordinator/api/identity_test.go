@@ -43,7 +43,7 @@ func newRequest(t *testing.T, template x509.CertificateRequest) (*ecdsa.PrivateK
 func (b *bench) signed(name identity.Name, now time.Time) tls.Certificate {
 	b.t.Helper()
 	key, csr := newRequest(b.t, x509.CertificateRequest{})
-	chain, err := b.authority.SignMachine(csr, name, now)
+	chain, err := b.authority.SignMachine(csr, name, "", now)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -101,6 +101,36 @@ func TestEnrol_GivesACertificateOnce(t *testing.T) {
 	}
 	_, err = client.Enrol(testContext(t), b.enrolment(answer.GetToken()))
 	wantCode(t, err, code.JoinTokenInvalid)
+}
+
+// A token binds its machine to a pool, and a renewal changes nothing of that.
+func TestEnrol_BindsTheNodeToThePoolOfItsToken(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[string]string{"": "default", "gpu": "gpu"} {
+		b := newBench(t)
+		answer, err := runwayv1.NewNodesClient(b.as(operator)).CreateJoinToken(testContext(t), &runwayv1.CreateJoinTokenRequest{Role: node, Pool: asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.secrets = append(b.secrets, answer.GetToken())
+		machine, err := client.Enrol(testContext(t), b.enrolment(answer.GetToken()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.state.Must(t, coordinatortest.RegisterNode(machine.ID()))
+		_, csr := newRequest(t, x509.CertificateRequest{})
+		renewed, err := runwayv1.NewIdentityClient(b.connect(client.Config{Identity: machine})).Renew(testContext(t), &runwayv1.RenewRequest{Csr: csr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		certificate, err := identity.ParseCertificate(renewed.GetChain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := identity.PoolOf(certificate); got != want {
+			t.Errorf("token of pool %q: the renewed certificate is bound to %q, want %q", asked, got, want)
+		}
+	}
 }
 
 func TestEnrol_Refuses(t *testing.T) {
@@ -327,12 +357,14 @@ func TestJoinTokens_Bounds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for name, request := range map[string]*runwayv1.CreateJoinTokenRequest{
-		"coordinators": {Role: coordinator},
-		"people":       {Role: admin},
-		"no role":      {},
-		"two days":     {Role: node, Ttl: durationpb.New(48 * time.Hour)},
-		"negative":     {Role: node, Ttl: durationpb.New(-time.Hour)},
-		"many uses":    {Role: node, Uses: 1000},
+		"coordinators":         {Role: coordinator},
+		"people":               {Role: admin},
+		"no role":              {},
+		"no pool name":         {Role: node, Pool: "Not A Name"},
+		"a pool of an ingress": {Role: ingress, Pool: "gpu"},
+		"two days":             {Role: node, Ttl: durationpb.New(48 * time.Hour)},
+		"negative":             {Role: node, Ttl: durationpb.New(-time.Hour)},
+		"many uses":            {Role: node, Uses: 1000},
 	} {
 		_, err := runwayv1.NewNodesClient(b.as(admin)).CreateJoinToken(testContext(t), request)
 		if status.Code(err) != codes.InvalidArgument {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/runway-platform/runway/coordinator/identity"
+	"github.com/runway-platform/runway/coordinator/names"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -45,6 +46,10 @@ func (s nodeService) CreateJoinToken(ctx context.Context, request *runwayv1.Crea
 	if err != nil {
 		return nil, err
 	}
+	pool, err := poolOf(request)
+	if err != nil {
+		return nil, err
+	}
 	uses := max(request.GetUses(), 1)
 	if uses > maxJoinUses {
 		return nil, invalid(code.SpecInvalid, "%d uses; a join token has at most %d", uses, maxJoinUses)
@@ -59,13 +64,30 @@ func (s nodeService) CreateJoinToken(ctx context.Context, request *runwayv1.Crea
 	}
 	expires := timestamppb.New(time.Now().Add(life))
 	_, err = s.config.Applier.Apply(ctx, &runwayv1.PutJoinToken{Token: &runwayv1.JoinToken{
-		Id: newID("j-"), Hash: identity.Hash(token.Text()), Role: request.GetRole(), Pool: request.GetPool(),
+		Id: newID("j-"), Hash: identity.Hash(token.Text()), Role: request.GetRole(), Pool: pool,
 		UsesLeft: uses, ExpiresAt: expires,
 	}})
 	if err != nil {
 		return nil, err
 	}
 	return &runwayv1.CreateJoinTokenResponse{Token: token.Text(), ExpiresAt: expires}, nil
+}
+
+// poolOf returns the pool that a token binds its machines to: nodes are always in one.
+func poolOf(request *runwayv1.CreateJoinTokenRequest) (string, error) {
+	switch pool := request.GetPool(); {
+	case request.GetRole() != node && pool != "":
+		return "", invalid(code.SpecInvalid, "pools are of nodes, not of %s", request.GetRole())
+	case request.GetRole() != node:
+		return "", nil
+	case pool == "":
+		return names.DefaultPool, nil
+	default:
+		if err := names.Check("pool", pool); err != nil {
+			return "", invalid(code.NameInvalid, "%v", err)
+		}
+		return pool, nil
+	}
 }
 
 func (s nodeService) nodeView(view *state.View, n *runwayv1.Node) *runwayv1.NodeView {

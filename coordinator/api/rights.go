@@ -43,7 +43,8 @@ const (
 
 var (
 	everybody = []runwayv1.Role{node, ingress, coordinator, viewer, deployer, spaceAdmin, operator, auditor, admin, scraper}
-	machines  = []runwayv1.Role{node, ingress, coordinator}
+	// machines that ask for a new certificate; coordinators make their own.
+	machines = []runwayv1.Role{node, ingress}
 	people    = []runwayv1.Role{viewer, deployer, spaceAdmin, operator, auditor, admin}
 	readers   = people
 	// logReaders: lines may hold users' data, so operators need more than their role.

@@ -112,7 +112,7 @@ func (m method) about(space string) proto.Message {
 // change of the table in rights.go is noticed here.
 var matrix = map[string]string{
 	"Identity.Enrol": "open",
-	"Identity.Renew": "node ingress coordinator",
+	"Identity.Renew": "node ingress",
 
 	"AgentSession.Connect":           "node",
 	"AgentSession.UploadLogs":        "node",

@@ -21,6 +21,8 @@ type Caller struct {
 	// Spaces that the caller is limited to. Empty means all of them for cluster roles
 	// and none for roles that hold in spaces.
 	Spaces []string
+	// Pool that a node's certificate is bound to; empty when it is bound to none.
+	Pool string
 	// Expires is when the token's or certificate's life ends; zero means never.
 	Expires time.Time
 }

@@ -136,7 +136,7 @@ func (c *coordinator) Enrol(ctx context.Context, request *runwayv1.EnrolRequest)
 	if err := c.answer(ctx); err != nil {
 		return nil, err
 	}
-	chain, err := c.authority.SignMachine(request.GetCsr(), nodeName(c.authority), time.Now())
+	chain, err := c.authority.SignMachine(request.GetCsr(), nodeName(c.authority), "", time.Now())
 	return &runwayv1.EnrolResponse{Id: "n1", Chain: chain, Ca: c.authority.CertificatePEM()}, err
 }
 

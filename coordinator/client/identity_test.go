@@ -34,7 +34,7 @@ func enrolled(t *testing.T, authority *identity.Authority) tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, err := authority.SignMachine(csr, nodeName(authority), time.Now())
+	chain, err := authority.SignMachine(csr, nodeName(authority), "", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestRenewer_RenewsAtHalfLife(t *testing.T) {
 				return nil, errors.New("away")
 			}
 			renewed = append(renewed, time.Since(began))
-			return authority.SignMachine(csr, nodeName(authority), time.Now())
+			return authority.SignMachine(csr, nodeName(authority), "", time.Now())
 		}
 		conn, err := client.Dial(client.Config{Addresses: []string{"a:1"}, Identity: machine, Dialer: n.dial})
 		if err != nil {
@@ -210,7 +210,7 @@ func TestRenewer_RefusesAnotherIdentity(t *testing.T) {
 		before := machine.Expires()
 		c.renew = func(csr []byte) ([]byte, error) {
 			other := identity.Name{Cluster: "c1", Role: runwayv1.Role_ROLE_NODE, ID: "n2"}
-			return authority.SignMachine(csr, other, time.Now())
+			return authority.SignMachine(csr, other, "", time.Now())
 		}
 		conn, err := client.Dial(client.Config{Addresses: []string{"a:1"}, Identity: machine, Dialer: n.dial})
 		if err != nil {

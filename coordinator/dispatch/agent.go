@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/names"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -30,6 +32,8 @@ type agentSession struct {
 	*session
 	d      *Dispatcher
 	stream agentStream
+	// pool that the certificate binds the node to; empty when it binds to none.
+	pool string
 	// confirmed wakes the sender when a report was written.
 	confirmed *latest
 	openLogs  chan *runwayv1.OpenLogs
@@ -48,7 +52,7 @@ func (a agentService) Connect(stream agentStream) error {
 	}
 	defer base.close()
 	s := &agentSession{
-		session: base, d: a.d, stream: stream,
+		session: base, d: a.d, stream: stream, pool: who.Pool,
 		confirmed: newLatest(), openLogs: make(chan *runwayv1.OpenLogs, maxOpenLogs),
 	}
 	err = s.run()
@@ -70,6 +74,9 @@ func (s *agentSession) run() error {
 	if hello == nil {
 		return errProtocol
 	}
+	if err := s.join(hello.GetFacts()); err != nil {
+		return err
+	}
 	s.d.config.Presence.Beat(s.id, time.Now())
 	node, err := s.register(hello)
 	if err != nil {
@@ -79,6 +86,19 @@ func (s *agentSession) run() error {
 	defer s.d.leaveAgent(s)
 	s.d.log.Info("agent session began", "node_id", s.id, "name", node.GetName(), "epoch", node.GetStatus().GetEpoch())
 	return s.d.serve(s.session, s.receive, func() error { return s.send(node) })
+}
+
+// join puts the node into the pool of its join token, which it cannot leave by saying
+// that it is in another one.
+func (s *agentSession) join(facts *runwayv1.NodeFacts) error {
+	pool := cmp.Or(s.pool, facts.GetPool(), names.DefaultPool)
+	if declared := facts.GetPool(); declared != "" && declared != pool {
+		return fmt.Errorf("%w: it declares pool %q and joined with a token of pool %q; leave the pool out, or let it join with another token", errOtherPool, cut(declared), pool)
+	}
+	if facts != nil {
+		facts.Pool = pool
+	}
+	return nil
 }
 
 // register writes what the agent says of its machine, unless the state has it.

@@ -44,6 +44,37 @@ func TestAgent_RegistersItself(t *testing.T) {
 	}
 }
 
+// The pool is that of the join token, which is in the certificate: a node cannot put
+// itself where other services run.
+func TestAgent_IsInThePoolOfItsCertificate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ bound, declared, want string }{
+		{"gpu", "", "gpu"},
+		{"gpu", "gpu", "gpu"},
+		{"gpu", "default", ""},
+		{"", "", "default"},
+		{"", "big", "big"}, // a certificate from before pools were bound
+	} {
+		b := newBench(t, coordinatortest.NewState(t), nil)
+		stream, err := runwayv1.NewAgentSessionClient(b.conn).Connect(b.as(runwayv1.Role_ROLE_NODE, "n1", "pool", tt.bound))
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts := coordinatortest.NodeFacts()
+		facts.Pool = tt.declared
+		if err := stream.Send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Hello{Hello: &runwayv1.AgentHello{Name: "n1", Facts: facts}}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = stream.Recv()
+		if refused := status.Code(err) == codes.PermissionDenied; refused != (tt.want == "") {
+			t.Errorf("bound to %q, declares %q: %v", tt.bound, tt.declared, err)
+		}
+		if got := b.state.View().Node("n1").GetFacts().GetPool(); got != tt.want {
+			t.Errorf("bound to %q, declares %q: in pool %q, want %q", tt.bound, tt.declared, got, tt.want)
+		}
+	}
+}
+
 func TestAgent_UnchangedFactsAreNotWrittenAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, withReplicas(t, 0), nil)

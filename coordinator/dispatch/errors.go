@@ -25,6 +25,7 @@ var (
 	errOverload    = errors.New("too many reports wait to be written")
 	errUnwritten   = errors.New("the leadership ended before it was written")
 	errNoAuthority = errors.New("the authority of the cluster is not known yet")
+	errOtherPool   = errors.New("the node is not in the pool that it declares")
 	errForbidden   = errors.New("not this machine's")
 	errNoRoutes    = errors.New("this leader has not published the routes yet")
 )
@@ -57,6 +58,7 @@ var codeOf = map[error]codes.Code{
 	errGone:      codes.Aborted,
 	errOverload:  codes.ResourceExhausted,
 	errForbidden: codes.PermissionDenied,
+	errOtherPool: codes.PermissionDenied,
 	ErrNoReplica: codes.NotFound,
 }
 

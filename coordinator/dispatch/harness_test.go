@@ -147,7 +147,7 @@ func callerOf(ctx context.Context) context.Context {
 		}
 		return ""
 	}
-	c := caller.Caller{ID: first("id"), Role: runwayv1.Role(runwayv1.Role_value[first("role")])}
+	c := caller.Caller{ID: first("id"), Pool: first("pool"), Role: runwayv1.Role(runwayv1.Role_value[first("role")])}
 	if life, err := time.ParseDuration(first("life")); err == nil {
 		c.Expires = time.Now().Add(life)
 	}

@@ -87,7 +87,7 @@ func TestSignMachine_UsesOnlyTheKeyOfTheRequest(t *testing.T) {
 	t.Parallel()
 	authority := newTestAuthority(t, "c1")
 	csr := newRequest(t, x509.CertificateRequest{DNSNames: []string{"coordinator.example"}})
-	chain, err := authority.SignMachine(csr, nodeName("n1"), start)
+	chain, err := authority.SignMachine(csr, nodeName("n1"), "", start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestSignMachine_Refuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := authority.SignMachine(tt.csr, tt.id, start); !errors.Is(err, tt.want) {
+			if _, err := authority.SignMachine(tt.csr, tt.id, "", start); !errors.Is(err, tt.want) {
 				t.Errorf("SignMachine = %v, want %v", err, tt.want)
 			}
 		})
@@ -195,7 +195,7 @@ func TestIssueCoordinator_NamesItsHosts(t *testing.T) {
 func TestVerifyMachine(t *testing.T) {
 	t.Parallel()
 	authority, other := newTestAuthority(t, "c1"), newTestAuthority(t, "c1")
-	chain, err := authority.SignMachine(newRequest(t, x509.CertificateRequest{}), nodeName("n1"), start)
+	chain, err := authority.SignMachine(newRequest(t, x509.CertificateRequest{}), nodeName("n1"), "", start)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,9 @@ import (
 
 // SignMachine signs the request of a node or ingress for the identity that the
 // coordinator gave it. Of the request only the key is used. One that names another
-// identity gives ErrRequest; its other names are ignored.
-func (a *Authority) SignMachine(csr []byte, name Name, now time.Time) ([]byte, error) {
+// identity gives ErrRequest; its other names are ignored. The pool, if there is one,
+// is what PoolOf tells of the certificate: a machine cannot choose its own.
+func (a *Authority) SignMachine(csr []byte, name Name, pool string, now time.Time) ([]byte, error) {
 	request, err := parseRequest(csr)
 	if err != nil {
 		return nil, err
@@ -32,11 +33,24 @@ func (a *Authority) SignMachine(csr []byte, name Name, now time.Time) ([]byte, e
 			return nil, fmt.Errorf("sign %s: request names %q: %w", name, asked, ErrRequest)
 		}
 	}
+	subject := pkix.Name{CommonName: name.ID, Organization: []string{roleWords[name.Role]}}
+	if pool != "" {
+		subject.OrganizationalUnit = []string{pool}
+	}
 	return a.issue(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: name.ID, Organization: []string{roleWords[name.Role]}},
+		Subject:     subject,
 		URIs:        []*url.URL{name.URI()},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, request.PublicKey, now)
+}
+
+// PoolOf returns the pool that a node's certificate is bound to; empty when it is
+// bound to none.
+func PoolOf(certificate *x509.Certificate) string {
+	if len(certificate.Subject.OrganizationalUnit) != 1 {
+		return ""
+	}
+	return certificate.Subject.OrganizationalUnit[0]
 }
 
 // SignNames signs a request for a server that answers to DNS names. Whether the

@@ -17,6 +17,8 @@ const (
 	Production = "production"
 	// DefaultSpace is where a service lives when nobody named a space.
 	DefaultSpace = "default"
+	// DefaultPool is where a node is whose join token names no pool.
+	DefaultPool = "default"
 	// InternalZone is the DNS zone that only replicas are answered for.
 	InternalZone = "internal"
 	// httpsPort is not written in a URL.
