@@ -27,10 +27,10 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 func newMetrics() *Metrics {
 	return &Metrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "runway_api_calls_total", Help: "Calls by method and answer.",
+			Name: "runway_coordinator_calls_total", Help: "Calls by method and answer.",
 		}, []string{"method", "answer"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "runway_api_call_duration_seconds", Help: "Duration of calls; streams last as long as they are open.",
+			Name: "runway_coordinator_call_duration_seconds", Help: "Duration of calls; streams last as long as they are open.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 7),
 		}, []string{"method"}),
 	}

@@ -48,6 +48,9 @@ func registerNode(tx *state.Tx, c *runwayv1.RegisterNode) (proto.Message, error)
 	if old.GetStatus().GetPhase() != runwayv1.NodePhase_NODE_PHASE_READY {
 		tx.PutEvent(ofNode(node.GetId(), "node.ready", "node "+node.GetName()+" registered"))
 	}
+	if before, now := old.GetFacts().GetBootId(), c.GetFacts().GetBootId(); before != "" && now != "" && before != now {
+		tx.PutEvent(ofNode(node.GetId(), "node.rebooted", "the machine of node "+node.GetName()+" was started again"))
+	}
 	return node, nil
 }
 

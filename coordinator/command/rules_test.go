@@ -58,6 +58,24 @@ func limitedAdmin() *runwayv1.PutToken {
 	}}
 }
 
+func TestRegisterNode_TellsOfAReboot(t *testing.T) {
+	s := NewState(t)
+	for _, boot := range []string{"", "one", "one", "two"} {
+		node := RegisterNode("n1")
+		node.Facts.BootId = boot
+		s.Must(t, node)
+	}
+	var rebooted int
+	for _, event := range s.View().Events(state.EventsKept) {
+		if event.GetKind() == "node.rebooted" {
+			rebooted++
+		}
+	}
+	if rebooted != 1 {
+		t.Errorf("%d events of a reboot, want 1", rebooted)
+	}
+}
+
 // A space goes with its services in one step: nothing is deployed in between, and a
 // crash leaves all or nothing.
 func TestPutSpace_DeletesTheServicesToo(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,6 +38,9 @@ type agentSession struct {
 	// confirmed wakes the sender when a report was written.
 	confirmed *latest
 	openLogs  chan *runwayv1.OpenLogs
+	// sent and acked are generations of assignments: the newest, and the one that the
+	// agent has on its disk.
+	sent, acked atomic.Uint64
 }
 
 // runwayv1.AgentSessionServer
@@ -84,6 +88,7 @@ func (s *agentSession) run() error {
 	}
 	s.d.enterAgent(s)
 	defer s.d.leaveAgent(s)
+	s.d.ahead(s.id, hello)
 	s.d.log.Info("agent session began", "node_id", s.id, "name", node.GetName(), "epoch", node.GetStatus().GetEpoch())
 	return s.d.serve(s.session, s.receive, func() error { return s.send(node) })
 }
@@ -99,6 +104,32 @@ func (s *agentSession) join(facts *runwayv1.NodeFacts) error {
 		facts.Pool = pool
 	}
 	return nil
+}
+
+// ahead tells of an agent that has assignments of a later time than this leader's
+// state. The log has lost something, or was restored from an older snapshot without a
+// new incarnation; what the agent has is replaced all the same.
+func (d *Dispatcher) ahead(node string, hello *runwayv1.AgentHello) {
+	view := d.config.Views()
+	now := view.Cluster().GetGenerationBase() + view.Index()
+	if hello.GetIncarnation() != view.Cluster().GetIncarnation() || hello.GetGeneration() <= now {
+		return
+	}
+	d.log.Error("an agent is ahead of the log", "node_id", node, "generation", hello.GetGeneration(), "index", view.Index())
+	d.metrics.ahead.Inc()
+}
+
+// unconfirmed returns how many agents have not yet on disk what they were sent last.
+func (d *Dispatcher) unconfirmed() float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	behind := 0
+	for _, s := range d.agents {
+		if s.acked.Load() < s.sent.Load() {
+			behind++
+		}
+	}
+	return float64(behind)
 }
 
 // register writes what the agent says of its machine, unless the state has it.
@@ -131,7 +162,11 @@ func (s *agentSession) receive() error {
 		}
 		s.d.config.Presence.Beat(s.id, time.Now())
 		switch m := message.GetMessage().(type) {
-		case *runwayv1.AgentMessage_Beat, *runwayv1.AgentMessage_Ack:
+		case *runwayv1.AgentMessage_Beat:
+		case *runwayv1.AgentMessage_Ack:
+			if err := s.acknowledge(m.Ack.GetGeneration()); err != nil {
+				return err
+			}
 		case *runwayv1.AgentMessage_Reports:
 			if err := s.report(m.Reports); err != nil {
 				return err
@@ -140,6 +175,17 @@ func (s *agentSession) receive() error {
 			return errProtocol
 		}
 	}
+}
+
+// acknowledge notes how far the agent's own disk is. One that has had more than it was
+// sent is none of ours.
+func (s *agentSession) acknowledge(generation uint64) error {
+	sent := s.sent.Load()
+	if generation > sent {
+		return fmt.Errorf("acknowledgement of generation %d, sent %d: %w", generation, sent, errProtocol)
+	}
+	s.acked.Store(generation)
+	return nil
 }
 
 // report queues what the agent saw. It is confirmed once it is in the log.
@@ -169,6 +215,7 @@ func (s *agentSession) send(node *runwayv1.Node) error {
 			return errGone
 		}
 		if set := sent.next(view); set != nil {
+			s.sent.Store(set.GetGeneration())
 			if err := s.write(&runwayv1.CoordinatorMessage{Message: &runwayv1.CoordinatorMessage_Assignments{Assignments: set}}); err != nil {
 				return err
 			}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -130,6 +132,58 @@ func TestAgent_StoppedReplicaIsWithdrawn(t *testing.T) {
 	a.report(1, false, seen("r1", runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED))
 	if set := a.assignments(); !slices.Equal(set.GetRemoved(), []string{"r1"}) || len(set.GetAssignments()) != 0 {
 		t.Errorf("set = %v, want r1 removed", set)
+	}
+}
+
+// Who has not its newest assignments on disk is counted, until it says that it has.
+func TestAgent_AcknowledgesWhatIsOnItsDisk(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	a := b.agent("n1")
+	set := a.assignments()
+	if got := testutil.ToFloat64(b.d.metrics.unconfirmed); got != 1 {
+		t.Errorf("%v agents are behind, want 1", got)
+	}
+	a.send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Ack{Ack: &runwayv1.AssignmentAck{Generation: set.GetGeneration()}}})
+	a.report(1, false)
+	a.acked(1) // comes after the acknowledgement
+	if got := testutil.ToFloat64(b.d.metrics.unconfirmed); got != 0 {
+		t.Errorf("%v agents are behind after the acknowledgement, want 0", got)
+	}
+	a.send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Ack{Ack: &runwayv1.AssignmentAck{Generation: set.GetGeneration() + 1}}})
+	a.ends(codes.InvalidArgument)
+}
+
+// Assignments of a later time than the log are a sign that the log lost something.
+func TestAgent_AheadOfTheLogIsCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	view := b.state.View()
+	now := view.Cluster().GetGenerationBase() + view.Index()
+	for i, hello := range []*runwayv1.AgentHello{
+		{Incarnation: view.Cluster().GetIncarnation(), Generation: now},
+		{Incarnation: "another", Generation: now + 5},
+		{Incarnation: view.Cluster().GetIncarnation(), Generation: now + 5},
+	} {
+		b.d.ahead("n1", hello)
+		want := 0.0
+		if i == 2 {
+			want = 1
+		}
+		if got := testutil.ToFloat64(b.d.metrics.ahead); got != want {
+			t.Errorf("after %v: %v agents ahead, want %v", hello, got, want)
+		}
+	}
+}
+
+func TestMetrics_Lint(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	if _, err := NewMetrics(registry); err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
+		t.Errorf("lint: %v, %v", problems, err)
 	}
 }
 

@@ -76,6 +76,8 @@ func New(config Config) *Dispatcher {
 	if d.metrics == nil {
 		d.metrics = newMetrics()
 	}
+	count := d.unconfirmed
+	d.metrics.count.Store(&count)
 	d.reports = newReports(config.Applier, d.log, d.metrics)
 	return d
 }
