@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/consensus"
 	"github.com/runway-platform/runway/coordinator/dispatch"
@@ -119,7 +120,7 @@ func (a *API) statusOf(c *call, err error) error {
 	}
 	if errors.Is(err, consensus.ErrNotLeader) {
 		leader, _ := a.config.Leader()
-		return notLeader(leader)
+		return client.NotLeader(leader)
 	}
 	for _, m := range meanings {
 		if errors.Is(err, m.err) {
@@ -156,15 +157,6 @@ func (a *API) internal(c *call, err error) error {
 func answer(s codes.Code, cause *runwayv1.Cause) error {
 	plain := status.New(s, cause.GetCode()+" "+cause.GetSummary())
 	with, err := plain.WithDetails(cause)
-	if err != nil {
-		return plain.Err()
-	}
-	return with.Err()
-}
-
-func notLeader(leader string) error {
-	plain := status.New(codes.FailedPrecondition, string(code.NoLeader)+" this coordinator does not lead")
-	with, err := plain.WithDetails(&runwayv1.NotLeader{Leader: leader})
 	if err != nil {
 		return plain.Err()
 	}

@@ -104,7 +104,7 @@ func (a *API) admit(ctx context.Context, c *call) error {
 // until the log is read, which would turn every good credential away.
 func (a *API) unknown(err error) error {
 	if leader, leads := a.config.Leader(); !leads {
-		return notLeader(leader)
+		return client.NotLeader(leader)
 	}
 	return err
 }
@@ -177,7 +177,7 @@ func (a *API) atLeader(r right) error {
 		return nil
 	}
 	if leader, leads := a.config.Leader(); !leads {
-		return notLeader(leader)
+		return client.NotLeader(leader)
 	}
 	return nil
 }

@@ -45,8 +45,8 @@ var (
 	everybody = []runwayv1.Role{node, ingress, coordinator, viewer, deployer, spaceAdmin, operator, auditor, admin, scraper}
 	// machines that ask for a new certificate; coordinators make their own.
 	machines = []runwayv1.Role{node, ingress}
-	people    = []runwayv1.Role{viewer, deployer, spaceAdmin, operator, auditor, admin}
-	readers   = people
+	people   = []runwayv1.Role{viewer, deployer, spaceAdmin, operator, auditor, admin}
+	readers  = people
 	// logReaders: lines may hold users' data, so operators need more than their role.
 	logReaders = []runwayv1.Role{viewer, deployer, spaceAdmin, admin}
 	watchers   = []runwayv1.Role{viewer, deployer, spaceAdmin, operator, admin}

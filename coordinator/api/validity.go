@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runway-platform/runway/coordinator/caller"
+	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 )
@@ -59,7 +60,7 @@ func (a *API) whileServing(ctx context.Context, r right) (serving context.Contex
 	leading, running := a.config.Lifetime()
 	life, why := running, func() error { return refuse(unavailableStatus, code.Unreachable, "this coordinator is being stopped") }
 	if !r.anywhere {
-		life, why = leading, func() error { leader, _ := a.config.Leader(); return notLeader(leader) }
+		life, why = leading, func() error { leader, _ := a.config.Leader(); return client.NotLeader(leader) }
 	}
 	if life == nil {
 		return nil, nil, why()

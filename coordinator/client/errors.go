@@ -47,6 +47,17 @@ func CauseOf(err error) *runwayv1.Cause {
 	return causeWith(c, answer.Message())
 }
 
+// NotLeader is how a coordinator refuses because it does not lead. It names who does,
+// empty when nobody is known to.
+func NotLeader(leader string) error {
+	plain := status.New(codes.FailedPrecondition, string(code.NoLeader)+" this coordinator does not lead")
+	with, err := plain.WithDetails(&runwayv1.NotLeader{Leader: leader})
+	if err != nil {
+		return plain.Err()
+	}
+	return with.Err()
+}
+
 // IsNotLeader says whether a coordinator refused because it does not lead. The
 // connection knows the leader, if there is one, and the next call goes there.
 func IsNotLeader(err error) bool {

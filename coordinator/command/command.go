@@ -29,6 +29,9 @@ const MaxSize = 1 << 20
 type Result struct {
 	// Index is the Raft index of the command.
 	Index uint64
+	// Kind of the command, of one that was rejected too; unspecified for an entry that
+	// could not be read.
+	Kind runwayv1.CommandKind
 	// Value is the object that the command made, or the Refusals of a command
 	// that treats its items one by one; nil for the others. It is shared with the
 	// state: clone it before changing it.
@@ -110,13 +113,13 @@ func Apply(store *state.Store, index uint64, entry []byte) (Result, error) {
 	if err := proto.Unmarshal(command.GetPayload(), payload); err != nil {
 		return Result{}, fmt.Errorf("entry %d: decode %v: %w: %w", index, command.GetKind(), ErrUnreadable, err)
 	}
-	result := Result{Index: index}
+	result := Result{Index: index, Kind: command.GetKind()}
 	err = store.Update(index, command.GetAt().AsTime(), func(tx *state.Tx) error {
 		result.Value, err = guarded(handler.apply, tx, payload)
 		return err
 	})
 	if err != nil {
-		return Result{}, asRejection(err)
+		return Result{Kind: command.GetKind()}, asRejection(err)
 	}
 	return result, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
+	"github.com/runway-platform/runway/proto/name"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -26,16 +27,14 @@ const (
 )
 
 var (
-	// label is what DNS allows, because names become DNS labels.
-	label = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	// identifier is what ids are made of; none can be confused with a path.
 	identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
 
 // checkLabel refuses names that cannot be part of a host name.
-func checkLabel(what, name string) error {
-	if !label.MatchString(name) {
-		return reject(ErrInvalid, code.NameInvalid, "%s %q is not a name", what, name)
+func checkLabel(what, chosen string) error {
+	if !name.IsLabel(chosen) {
+		return reject(ErrInvalid, code.NameInvalid, "%s %q is not a name", what, chosen)
 	}
 	return nil
 }

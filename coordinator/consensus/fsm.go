@@ -33,7 +33,7 @@ func (f *fsm) Apply(entry *raft.Log) any {
 	}
 	begin := time.Now()
 	result, err := command.Apply(f.store, entry.Index, entry.Data)
-	f.metrics.applied(entry.Data, err, time.Since(begin))
+	f.metrics.applied(result.Kind, err, time.Since(begin))
 	if isFatal(err) {
 		err = unreadable(err)
 		f.failure.raise(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/state"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // writeBuckets span an fsync on a good disk to the write deadline.
@@ -82,12 +83,12 @@ func (m *metrics) stop() { m.member.Store(nil) }
 
 // applied counts a command by kind. Kinds are a closed list, so that the label is
 // bounded even for a damaged entry.
-func (m *metrics) applied(entry []byte, err error, took time.Duration) {
-	kind := "unreadable"
-	if decoded, failed := command.Decode(entry); failed == nil {
-		kind = strings.ToLower(strings.TrimPrefix(decoded.GetKind().String(), "COMMAND_KIND_"))
+func (m *metrics) applied(kind runwayv1.CommandKind, err error, took time.Duration) {
+	word := "unreadable"
+	if kind != runwayv1.CommandKind_COMMAND_KIND_UNSPECIFIED {
+		word = strings.ToLower(strings.TrimPrefix(kind.String(), "COMMAND_KIND_"))
 	}
-	m.applies.WithLabelValues(kind, resultOf(err)).Inc()
+	m.applies.WithLabelValues(word, resultOf(err)).Inc()
 	m.apply.Observe(took.Seconds())
 }
 

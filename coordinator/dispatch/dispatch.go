@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/coordinator/presence"
@@ -119,7 +120,7 @@ func (d *Dispatcher) leadership() (context.Context, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.lead == nil || d.lead.Err() != nil {
-		return nil, notLeader(d.config.Leader())
+		return nil, client.NotLeader(d.config.Leader())
 	}
 	return d.lead, nil
 }
@@ -133,7 +134,7 @@ func (d *Dispatcher) begin(stream context.Context, id string, expires time.Time)
 	}
 	ctx, cancel := context.WithCancelCause(stream)
 	s := &session{id: id, ctx: ctx, end: cancel}
-	s.release = context.AfterFunc(lead, func() { cancel(notLeader(d.config.Leader())) })
+	s.release = context.AfterFunc(lead, func() { cancel(client.NotLeader(d.config.Leader())) })
 	if !expires.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(expires), func() { cancel(errExpired) })
 	}

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/runway-platform/runway/coordinator/command"
-	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -93,16 +92,6 @@ func rejected(rejection *command.Rejection) error {
 func detailed(c codes.Code, cause *runwayv1.Cause) error {
 	plain := status.New(c, cause.GetSummary())
 	with, err := plain.WithDetails(cause)
-	if err != nil {
-		return plain.Err()
-	}
-	return with.Err()
-}
-
-// notLeader tells the machine whom to dial instead.
-func notLeader(leader string) error {
-	plain := status.New(codes.FailedPrecondition, string(code.NoLeader)+" this coordinator does not lead")
-	with, err := plain.WithDetails(&runwayv1.NotLeader{Leader: leader})
 	if err != nil {
 		return plain.Err()
 	}

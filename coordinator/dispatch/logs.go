@@ -195,6 +195,7 @@ func (l *logs) upload(who caller.Caller, from uploadStream) error {
 // agent through the stream's flow control.
 func (s *LogStream) fill(from uploadStream, message *runwayv1.LogUpload) (uint64, error) {
 	var count uint64
+	arrived := arrivals(from)
 	for {
 		for _, line := range message.GetLines() {
 			line.Replica = s.replica
@@ -210,7 +211,7 @@ func (s *LogStream) fill(from uploadStream, message *runwayv1.LogUpload) (uint64
 		if message.GetError() != "" {
 			return count, fmt.Errorf("%w: %s", ErrNoUpload, cut(message.GetError()))
 		}
-		next, err := s.receive(from)
+		next, err := s.receive(arrived)
 		if errors.Is(err, io.EOF) {
 			return count, io.EOF
 		}
@@ -221,21 +222,38 @@ func (s *LogStream) fill(from uploadStream, message *runwayv1.LogUpload) (uint64
 	}
 }
 
+// arrival is what a receive returned.
+type arrival struct {
+	message *runwayv1.LogUpload
+	err     error
+}
+
+// arrivals receives the uploads of an agent until they end: its goroutine does with
+// the stream, which is when the handler returns.
+func arrivals(from uploadStream) <-chan arrival {
+	arrived := make(chan arrival)
+	go func() {
+		for {
+			message, err := from.Recv()
+			select {
+			case arrived <- arrival{message, err}:
+			case <-from.Context().Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return arrived
+}
+
 // receive waits for the agent, or for the reader to be done: a quiet replica that is
 // followed must not keep its stream after the reader left.
-func (s *LogStream) receive(from uploadStream) (*runwayv1.LogUpload, error) {
-	type result struct {
-		message *runwayv1.LogUpload
-		err     error
-	}
-	arrived := make(chan result, 1)
-	go func() {
-		message, err := from.Recv()
-		arrived <- result{message, err}
-	}()
+func (s *LogStream) receive(arrived <-chan arrival) (*runwayv1.LogUpload, error) {
 	select {
-	case r := <-arrived:
-		return r.message, r.err
+	case a := <-arrived:
+		return a.message, a.err
 	case <-s.closed:
 		return nil, io.EOF
 	}

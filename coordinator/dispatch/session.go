@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/runway-platform/runway/coordinator/client"
 )
 
 const (
@@ -41,7 +43,7 @@ func (d *Dispatcher) serve(s *session, loops ...func() error) error {
 	d.mu.Lock()
 	if d.lead == nil {
 		d.mu.Unlock()
-		return notLeader(d.config.Leader())
+		return client.NotLeader(d.config.Leader())
 	}
 	for _, loop := range loops {
 		d.running.Go(func() { s.end(orEnded(loop())) })

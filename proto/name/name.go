@@ -23,6 +23,10 @@ var (
 // Reserved returns the names that nobody may choose, in order.
 func Reserved() []string { return slices.Clone(reserved) }
 
+// IsLabel says whether a name can be a DNS label in lower case, chosen by a user or
+// by us: Fault refuses more.
+func IsLabel(name string) bool { return len(name) <= MaxLength && label.MatchString(name) }
+
 // Fault says why a name is not allowed, as the end of a sentence about it; empty
 // when it is: a DNS label in lower case that is not reserved. The fault never
 // repeats the name.
