@@ -40,6 +40,7 @@ type Coordinator struct {
 	authorityPEM []byte
 	opened       atomic.Pointer[identity.Authority]
 	expiries     *identity.Metrics
+	outcomes     *outcomes
 
 	store     *state.Store
 	presence  *presence.Presence
@@ -105,6 +106,10 @@ func (c *Coordinator) compose() error {
 		return err
 	}
 	c.keys.observe(c.expiries)
+	c.outcomes = newOutcomes(c.node)
+	if err := errors.Join(c.config.Registerer.Register(newContents(c.store.View)), c.config.Registerer.Register(c.outcomes.ended)); err != nil {
+		return fmt.Errorf("register metrics of the state: %w", err)
+	}
 	c.endpoints = endpoint.New(endpoint.Config{
 		Views: c.store.View, Applier: c.node, Acks: c.presence.Acks, Acked: c.presence.Changed, Log: c.log,
 	})

@@ -94,7 +94,7 @@ func (c *Coordinator) leaderLoops() []runner {
 		c.dispatch,
 		nodehealth.New(nodehealth.Config{Views: views, Applier: c.node, LastBeat: c.presence.LastBeat, Heard: c.presence.Heard, Unconfirmed: c.endpoints.Unconfirmed, Log: log}),
 		spaces.New(spaces.Config{Views: views, Applier: c.node, Log: log}),
-		deployment.New(deployment.Config{Views: views, Applier: c.node, Log: log}),
+		deployment.New(deployment.Config{Views: views, Applier: c.outcomes, Log: log}),
 		placement.New(placement.Config{Views: views, Applier: c.node, NewID: newReplicaID, Log: log}),
 		reaper.New(reaper.Config{Views: views, Applier: c.node, Log: log}),
 		tokens.New(tokens.Config{Views: views, Applier: c.node, Log: log}),
