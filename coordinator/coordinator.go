@@ -151,6 +151,7 @@ func (c *Coordinator) api() (*api.API, error) {
 		Authority: c.authority,
 		Leader:    c.leads,
 		Lifetime:  c.lifetime,
+		Age:       c.node.Age,
 		Members:   c.members,
 		Version:   c.config.Version,
 		Metrics:   calls,

@@ -86,6 +86,8 @@ type Config struct {
 	// Leader returns the address of the leader, empty when there is none, and
 	// whether this coordinator is it and its state holds all that was ever confirmed.
 	Leader func() (address string, leads bool)
+	// Age is how long this coordinator has not heard of who leads; nil is never.
+	Age func() time.Duration
 	// Lifetime returns when what only a leader answers ends, nil while another one
 	// leads, and when everything ends. A nil Lifetime is for ever.
 	Lifetime func() (leading, serving context.Context)

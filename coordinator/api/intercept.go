@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,6 +17,12 @@ import (
 	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/proto/code"
+)
+
+// Headers of every answer of one message; streams have the index in their messages.
+const (
+	indexHeader = "runway-index"
+	ageHeader   = "runway-age"
 )
 
 // endsSoon is long enough to be seen at least once by who comes every week.
@@ -43,7 +51,19 @@ func (a *API) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo
 	if err := c.scope(request); err != nil {
 		return nil, err
 	}
-	return next(caller.With(ctx, c.who), request)
+	answer, err = next(caller.With(ctx, c.who), request)
+	return answer, errors.Join(err, grpc.SetHeader(ctx, a.position()))
+}
+
+// position says which state an answer was made from: the index of its last command,
+// and for how long nobody who leads was heard of. It is taken after the call, so that
+// what a caller wrote is in the state of every later answer with that index.
+func (a *API) position() metadata.MD {
+	age := time.Duration(0)
+	if a.config.Age != nil {
+		age = a.config.Age()
+	}
+	return metadata.Pairs(indexHeader, strconv.FormatUint(a.view().Index(), 10), ageHeader, age.Round(time.Millisecond).String())
 }
 
 func (a *API) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -540,6 +544,32 @@ func TestInternal_ShowsNothingButARequest(t *testing.T) {
 	_, err = runwayv1.NewServicesClient(b.as(admin)).Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()})
 	if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
 		t.Errorf("Deploy = %v", err)
+	}
+}
+
+// Every answer says which state it is made from, so that who has written something
+// knows which later answers have it.
+func TestAnswers_CarryIndexAndAge(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.api.config.Age = func() time.Duration { return 1234567 * time.Microsecond }
+	conn := b.as(admin)
+	var header metadata.MD
+	before := b.state.View().Index()
+	if _, err := runwayv1.NewServicesClient(conn).Deploy(testContext(t), &runwayv1.DeployRequest{Workload: key("own", "web"), Spec: spec()}, grpc.Header(&header)); err != nil {
+		t.Fatal(err)
+	}
+	index, err := strconv.ParseUint(strings.Join(header.Get(indexHeader), " "), 10, 64)
+	if err != nil || index <= before || index > b.state.View().Index() {
+		t.Errorf("the answer has index %d (%v), before the write it was %d", index, err, before)
+	}
+	if got := header.Get(ageHeader); !slices.Equal(got, []string{"1.235s"}) {
+		t.Errorf("the answer has age %v", got)
+	}
+	_, err = runwayv1.NewSpacesClient(conn).GetSpace(testContext(t), &runwayv1.GetSpaceRequest{Name: "nowhere"}, grpc.Header(&header))
+	wantCode(t, err, code.SpaceNotFound)
+	if len(header.Get(indexHeader)) != 1 {
+		t.Errorf("a refusal has the headers %v", header)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -22,6 +23,7 @@ type Node struct {
 	// stopRaft begins to stop raft, once, and returns the future of that.
 	stopRaft  func() raft.Future
 	store     *state.Store
+	started   time.Time
 	storage   Storage
 	transport closingTransport
 	fsm       *fsm
@@ -46,7 +48,7 @@ func New(config Config) (*Node, error) {
 	if err := config.validate(); err != nil {
 		return nil, fmt.Errorf("start consensus: %w", err)
 	}
-	n := &Node{store: config.Store, log: config.Logger.With("component", "consensus")}
+	n := &Node{store: config.Store, started: time.Now(), log: config.Logger.With("component", "consensus")}
 	n.metrics = newMetrics(config.Registerer, config.Store)
 	n.failure = newFailure(n.log, n.metrics)
 	n.fsm = &fsm{store: config.Store, metrics: n.metrics, failure: n.failure}

@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -21,6 +22,20 @@ type Member struct {
 func (n *Node) Leader() (address string, isLeader bool) {
 	leader, _ := n.raft.LeaderWithID()
 	return string(leader), n.raft.State() == raft.Leader
+}
+
+// Age is how long this member has not heard of the leader, which bounds how far its
+// state may be behind; 0 while it leads itself. It is the time since the start of a
+// member that has never heard of one.
+func (n *Node) Age() time.Duration {
+	if n.raft.State() == raft.Leader {
+		return 0
+	}
+	last := n.raft.LastContact()
+	if last.IsZero() {
+		last = n.started
+	}
+	return time.Since(last)
 }
 
 // LeaderChanges delivers true when this member begins to lead and false when it
