@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -231,18 +232,12 @@ func TestIngress_OtherRolesAreRefused(t *testing.T) {
 	}
 }
 
-func TestIngress_StatisticsReachTheSink(t *testing.T) {
+func TestIngress_StatisticsThatCannotBeTrueAreCounted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, coordinatortest.NewState(t), nil)
 	i := b.ingress("i1")
-	i.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Stats{Stats: &runwayv1.IngressStats{Workloads: []*runwayv1.WorkloadStats{
-		{Workload: coordinatortest.Key("a"), Revision: 1, Responses: []uint64{0, 7}, InFlight: 2},
-		{Workload: coordinatortest.Key("b"), LatencySum: math.NaN()},
-	}}}})
-	want := map[presence.Series]presence.Counts{
-		{Workload: coordinatortest.ID("a"), Revision: 1}: {Responses: [5]uint64{0, 7}, InFlight: 2},
-	}
-	eventually(t, "traffic", func() bool { return cmp.Equal(b.presence.Traffic(), want) })
+	i.serve(0, answers("a", 1, 7, 0), &runwayv1.WorkloadStats{Workload: coordinatortest.Key("b"), LatencySum: math.NaN()})
+	eventually(t, "refusal", func() bool { return testutil.ToFloat64(b.d.metrics.implausible) == 1 })
 }
 
 func (i *fakeIngress) serve(request uint64, samples ...*runwayv1.WorkloadStats) {

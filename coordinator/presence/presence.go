@@ -64,7 +64,6 @@ type Presence struct {
 	since   time.Time
 	beats   map[string]time.Time
 	acks    map[string]Ack
-	traffic traffic
 	tallies tallies
 	changed chan struct{}
 }
@@ -84,7 +83,6 @@ func (p *Presence) Reset(now time.Time) {
 	p.since = now
 	p.beats = map[string]time.Time{}
 	p.acks = map[string]Ack{}
-	p.traffic = newTraffic()
 	p.tallies.end()
 	p.tallies = newTallies()
 	p.wake()
@@ -154,7 +152,7 @@ func (p *Presence) Acks() map[string]Ack {
 }
 
 // Changed returns a channel that is closed at the next change of a confirmation.
-// Beats and traffic do not close it: they come every second from everybody.
+// Beats do not close it: they come every second from everybody.
 func (p *Presence) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,7 +165,6 @@ func (p *Presence) Forget(id string) {
 	defer p.mu.Unlock()
 	delete(p.beats, id)
 	delete(p.acks, id)
-	p.traffic.forget(id)
 	p.tallies.forget(id)
 	p.wake()
 }

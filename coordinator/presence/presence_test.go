@@ -85,15 +85,9 @@ func TestPresence_ForgetRemovesAMachine(t *testing.T) {
 	p := New()
 	p.Beat("i1", start)
 	p.AckRoutes("i1", Ack{Generation: 5})
-	p.Record("i1", stats(1, 3))
 	p.Forget("i1")
 	if len(p.Acks()) != 0 || p.LastBeat("i1").Equal(start) {
 		t.Error("still remembered")
-	}
-	for series, counts := range p.Traffic() {
-		if counts.InFlight != 0 {
-			t.Errorf("%v has %d in flight at an ingress that is gone", series, counts.InFlight)
-		}
 	}
 }
 
@@ -120,24 +114,6 @@ func stats(revision, inFlight uint64) *runwayv1.IngressStats {
 	}}}
 }
 
-func TestTraffic_SumsIngresses(t *testing.T) {
-	t.Parallel()
-	p := New()
-	p.Record("i1", stats(1, 3))
-	p.Record("i2", stats(1, 4))
-	p.Record("i1", stats(1, 2))
-	want := map[Series]Counts{{"s/w/production", 1}: {
-		Responses: [5]uint64{0, 30, 0, 0, 3}, Latency: []uint64{12, 21}, LatencySum: 1.5, InFlight: 6,
-	}}
-	if diff := cmp.Diff(want, p.Traffic()); diff != "" {
-		t.Errorf("Traffic (-want +got):\n%s", diff)
-	}
-	p.ForgetTraffic(func(Series) bool { return false })
-	if got := p.Traffic(); len(got) != 0 {
-		t.Errorf("Traffic after ForgetTraffic = %v", got)
-	}
-}
-
 func TestTraffic_RefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	spoil := map[string]func(*runwayv1.WorkloadStats){
@@ -153,10 +129,11 @@ func TestTraffic_RefusesWhatCannotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := New()
+			p.OpenTally("d1", "s/w/production", start)
 			sample := stats(1, 1)
 			f(sample.Workloads[0])
-			if refused := p.Record("i1", sample); refused != 1 || len(p.Traffic()) != 0 {
-				t.Errorf("refused %d, kept %v", refused, p.Traffic())
+			if refused := p.Record("i1", sample); refused != 1 || len(p.Tallies()["d1"].Revisions) != 0 {
+				t.Errorf("refused %d, kept %v", refused, p.Tallies())
 			}
 		})
 	}
