@@ -27,7 +27,7 @@ func TestRequests_CarryTheFlags(t *testing.T) {
 		{"nodes join-token", "CreateJoinToken", &runwayv1.CreateJoinTokenRequest{Role: runwayv1.Role_ROLE_NODE, Uses: 1, Ttl: durationpb.New(time.Hour)}},
 		{"nodes join-token --role ingress --uses 3 --ttl 10m", "CreateJoinToken",
 			&runwayv1.CreateJoinTokenRequest{Role: runwayv1.Role_ROLE_INGRESS, Uses: 3, Ttl: durationpb.New(10 * time.Minute)}},
-		{"nodes join-token --role coordinator", "CreateJoinToken", &runwayv1.CreateJoinTokenRequest{Role: runwayv1.Role_ROLE_COORDINATOR, Uses: 1, Ttl: durationpb.New(time.Hour)}},
+		{"nodes join-token --role ingress", "CreateJoinToken", &runwayv1.CreateJoinTokenRequest{Role: runwayv1.Role_ROLE_INGRESS, Uses: 1, Ttl: durationpb.New(time.Hour)}},
 		{"spaces create shop --description x", "CreateSpace", &runwayv1.CreateSpaceRequest{Name: "shop", Description: "x"}},
 		{"spaces delete gone --with-services -y", "DeleteSpace", &runwayv1.DeleteSpaceRequest{Name: "gone", WithServices: true}},
 	} {
@@ -49,11 +49,12 @@ func TestRequests_CarryTheFlags(t *testing.T) {
 func TestRequests_NonsenseIsNotSent(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"scale web -1":                "RW-8108 ",
-		"scale web 1.5":               `RW-8108 COUNT "1.5" is not a whole number`,
-		"nodes join-token --uses 0":   "RW-8108 --ttl and --uses must be positive",
-		"nodes join-token --ttl 0s":   "RW-8108 --ttl and --uses must be positive",
-		"nodes join-token --role all": `RW-8108 --role "all" is not one of node, ingress, coordinator`,
+		"scale web -1":                        "RW-8108 ",
+		"scale web 1.5":                       `RW-8108 COUNT "1.5" is not a whole number`,
+		"nodes join-token --uses 0":           "RW-8108 --ttl and --uses must be positive",
+		"nodes join-token --ttl 0s":           "RW-8108 --ttl and --uses must be positive",
+		"nodes join-token --role all":         `RW-8108 --role "all" is neither node nor ingress`,
+		"nodes join-token --role coordinator": `RW-8108 --role "coordinator" is neither node nor ingress`,
 	} {
 		r := &run{fake: fullCluster(), args: args}
 		o := r.do(t)

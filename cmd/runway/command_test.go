@@ -113,7 +113,8 @@ func TestMembers_SayWhatTheyLack(t *testing.T) {
 		{[]string{"ingress", "--data-dir", dir}, "coordinator is empty: name at least one, host:port"},
 		{[]string{"agent", "remove", "--data-dir", dir}, "node-address: "},
 		{[]string{"agent", "remove", "--data-dir", dir, "--node-address", "10.0.0.7", "--containerd", filepath.Join(dir, "none.sock")}, "none.sock"},
-		{[]string{"coordinator", "--data-dir", filepath.Join(dir, "c"), "--listen", "127.0.0.1:0"}, "bootstrap"},
+		{[]string{"coordinator", "--data-dir", filepath.Join(dir, "c"), "--listen", "127.0.0.1:0", "--advertise", "127.0.0.1:7443"}, "bootstrap"},
+		{[]string{"coordinator", "--data-dir", filepath.Join(dir, "c")}, `advertise "0.0.0.0:7443" is no address that others can reach`},
 	} {
 		if _, err := execute(t, test.args...); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: got %v, want %q", test.args, err, test.want)
