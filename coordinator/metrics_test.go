@@ -43,7 +43,7 @@ func (d *described) MustRegister(all ...prometheus.Collector) {
 }
 
 // rows are the metrics in the table of DESIGN.md.
-var rows = regexp.MustCompile("(?m)^\\| `(runway_coordinator_[a-z_]+)")
+var rows = regexp.MustCompile("(?m)^\\| `(runway_[a-z_]+)")
 
 // What a running coordinator shows is what the table says, well named, and nothing
 // else.
