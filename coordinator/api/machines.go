@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/runway-platform/runway/coordinator/caller"
-	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -134,30 +133,4 @@ func (s nodeService) AcceptRoutes(ctx context.Context, request *runwayv1.AcceptR
 		Message: fmt.Sprintf("%s has ingress %s take routes without %d that it has", caller.From(ctx).Name, i.GetName(), request.GetGoing()),
 	}}})
 	return &runwayv1.AcceptRoutesResponse{}, err
-}
-
-// routeProblems explains what ingresses do not serve of a workload.
-func routeProblems(view *state.View, id state.WorkloadID) []*runwayv1.Cause {
-	var causes []*runwayv1.Cause
-	for _, i := range view.Ingresses() {
-		if i.GetStatus().GetPhase() != runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
-			continue
-		}
-		for _, p := range i.GetStatus().GetProblems() {
-			if state.IDOf(p.GetWorkload()) == id {
-				causes = append(causes, &runwayv1.Cause{
-					Code: p.GetCause().GetCode(), Fix: p.GetCause().GetFix(),
-					Summary: fmt.Sprintf("ingress %s does not serve %s: %s", i.GetName(), orService(p.GetHost()), p.GetCause().GetSummary()),
-				})
-			}
-		}
-	}
-	return causes
-}
-
-func orService(host string) string {
-	if host == "" {
-		return "a part of the service"
-	}
-	return host
 }

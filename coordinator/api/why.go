@@ -56,7 +56,7 @@ func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.D
 			add(nodeCause(view.Node(id)))
 		}
 	}
-	for _, cause := range routeProblems(view, state.IDOf(workload.GetKey())) {
+	for _, cause := range fleet.RouteProblems(view, state.IDOf(workload.GetKey())) {
 		add(cause)
 	}
 	add(ingressCause(view, presentRevision(view, workload).GetSpec()))

@@ -247,3 +247,23 @@ func TestPlan_PoisonWorkloadLeavesTheOthersAlone(t *testing.T) {
 		t.Errorf("said %v", event)
 	}
 }
+
+// What keeps a new name from being served is the cause of the failure, not only that
+// time passed.
+func TestDeadline_NamesTheCertificateThatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.replica("r1", 20000)
+		r.Must(t, coordinatortest.Report("n1", "r1", runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING), &runwayv1.ReportIngress{
+			Ingress: "i1", Problems: []*runwayv1.RouteProblem{{
+				Workload: coordinatortest.Key("web"), Host: "web.example.com", Cause: &runwayv1.Cause{Code: string(code.CertificateFailed), Summary: "no authority"},
+			}},
+		})
+		r.look()
+		time.Sleep(progressDeadline + time.Second) // virtual
+		got := r.look().GetCause()
+		if want := "ingress i1 does not serve web.example.com: no authority"; got.GetCode() != string(code.CertificateFailed) || !slices.Contains(got.GetEvidence(), want) {
+			t.Errorf("got %v, want RW-4101 with %q", got, want)
+		}
+	})
+}

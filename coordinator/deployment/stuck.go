@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/runway-platform/runway/coordinator/fleet"
+	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -18,6 +19,12 @@ func (s subject) stuck() *runwayv1.Cause {
 		if fleet.Owns(s.deployment, r) && fleet.Counts(s.state, r) && !fleet.Serves(s.state, r) {
 			c.Evidence = append(c.Evidence, "replica "+r.GetId()+" "+s.lacks(r))
 		}
+	}
+	for i, problem := range fleet.RouteProblems(s.state, state.IDOf(s.deployment.GetWorkload())) {
+		if i == 0 && s.base == nil { // what never served is not served before every ingress can
+			c.Code, c.Fix = problem.GetCode(), problem.GetFix()
+		}
+		c.Evidence = append(c.Evidence, problem.GetSummary())
 	}
 	for _, r := range s.regions {
 		if reason := r.wanted.GetUnplaced().GetSummary(); reason != "" {
