@@ -22,7 +22,7 @@ func TestFollower_BuildsOncePerSet(t *testing.T) {
 	set = example()
 	set.Ingresses[0].PublicAddresses[0] = "odd"
 	first := f.Records()
-	if first == nil || first.Generation() != 7 {
+	if first == nil || first.generation != 7 {
 		t.Fatalf("got %v, want generation 7", first)
 	}
 	if f.Records() != first {
@@ -33,7 +33,7 @@ func TestFollower_BuildsOncePerSet(t *testing.T) {
 	}
 	set = example()
 	set.Generation = 8
-	if got := f.Records().Generation(); got != 8 {
+	if got := f.Records().generation; got != 8 {
 		t.Errorf("got generation %d after the change, want 8", got)
 	}
 }
@@ -55,7 +55,7 @@ func TestFollower_NeverGoesBack(t *testing.T) {
 		readers.Go(func() {
 			for {
 				atLeast := inUse.Load().GetGeneration()
-				if got := f.Records().Generation(); got < atLeast {
+				if got := f.Records().generation; got < atLeast {
 					t.Errorf("got generation %d while %d was in use", got, atLeast)
 					return
 				}

@@ -28,11 +28,11 @@ type Records struct {
 	internal   *zone
 	addresses  []netip.Addr // of live ingresses, sorted
 	networks   networks
-	problems   []string
+	problems   []string // what was left out of the set, one sentence each
 }
 
 // Build makes the records of a full set. What is odd in the set is left out and
-// told by Problems. It returns nil for a set without a domain: that is what a
+// kept in problems. It returns nil for a set without a domain: that is what a
 // process has that never heard of any route, and it must not deny names.
 func Build(set *runwayv1.RouteSet) *Records {
 	domain, ok := route.Host(set.GetDomain())
@@ -58,13 +58,7 @@ func Build(set *runwayv1.RouteSet) *Records {
 	return r
 }
 
-// Generation returns the generation of the set, whose low 32 bits are the serial
-// of both zones.
-func (r *Records) Generation() uint64 { return r.generation }
-
-// Problems returns what was left out of the set, one sentence each.
-func (r *Records) Problems() []string { return slices.Clone(r.problems) }
-
+// serial of both zones is the low 32 bits of the generation.
 func (r *Records) serial() uint32 { return uint32(r.generation & math.MaxUint32) }
 
 // zoneOf returns the zone that holds a lower-case name, nil when it is elsewhere

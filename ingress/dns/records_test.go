@@ -56,7 +56,7 @@ func TestBuild_OddPartsAreLeftOutAndTold(t *testing.T) {
 		`node "n4" has the odd subnet "?"`,
 		`node "n4" has the odd address "?"`,
 	}
-	if diff := cmp.Diff(want, got.Problems()); diff != "" {
+	if diff := cmp.Diff(want, got.problems); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 	clean := Build(example())
@@ -74,8 +74,8 @@ func TestBuild_SerialIsTheGeneration(t *testing.T) {
 	set := example()
 	set.Generation = math.MaxUint32 + 5
 	got := Build(set)
-	if got.Generation() != math.MaxUint32+5 || got.serial() != 4 {
-		t.Errorf("got generation %d, serial %d", got.Generation(), got.serial())
+	if got.generation != math.MaxUint32+5 || got.serial() != 4 {
+		t.Errorf("got generation %d, serial %d", got.generation, got.serial())
 	}
 }
 

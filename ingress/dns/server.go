@@ -17,7 +17,6 @@ import (
 // Run once.
 type Server struct {
 	log       *slog.Logger
-	source    Source
 	listeners []*listener
 }
 
@@ -27,7 +26,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{log: cfg.Log.With("component", "dns"), source: cfg.Source}
+	s := &Server{log: cfg.Log.With("component", "dns")}
 	if err := s.setUp(cfg); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -43,9 +42,6 @@ type Addresses struct {
 func (s *Server) Addresses() Addresses {
 	return Addresses{Public: s.bound(route.Public), Internal: s.bound(route.Internal)}
 }
-
-// Ready tells whether names are answered, rather than SERVFAIL for want of records.
-func (s *Server) Ready() bool { return s.source.Records() != nil }
 
 // Run answers questions until ctx ends, then those that it has begun with for at
 // most 5 s. When serving ends on one address for another reason, it ends on all

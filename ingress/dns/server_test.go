@@ -326,7 +326,7 @@ func TestServer_RecordsAreSwappedUnderLoad(t *testing.T) {
 		clients.Go(func() {
 			client := dns.Client{Net: transports[n%2], Timeout: patience}
 			for {
-				atLeast := from.Records().Generation()
+				atLeast := from.Records().generation
 				got, _, err := client.Exchange(question("runway.localhost.", dns.TypeSOA), public)
 				if err != nil || len(got.Answer) != 1 {
 					t.Errorf("ask over %s: %v, %v", client.Net, got, err)
