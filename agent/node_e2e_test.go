@@ -61,6 +61,9 @@ type node struct {
 	number   uint64
 	deployed []*runwayv1.Assignment
 	registry *prometheus.Registry
+	daemon   *exec.Cmd
+	// parent is the cgroup of the node's containers.
+	parent string
 }
 
 // A replica's whole life on containerd, CNI and nftables: deploy, crash, restart of the agent, forty at once, stop, nothing left.
@@ -271,23 +274,29 @@ func newNode(t *testing.T) *node {
 	n := &node{t: t, dir: t.TempDir(), registry: prometheus.NewRegistry()}
 	n.startContainerd()
 	n.image = pushHello(t)
-	config := network.Config{
-		Node: "e2e", Subnet: netip.MustParsePrefix("10.64.9.0/24"), StateDir: n.path("net"), RunDir: n.path("netrun"),
-	}
-	made, err := network.New(config, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := made.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	n.startNetwork()
 	t.Cleanup(func() {
-		if err := made.Teardown(context.Background()); err != nil {
+		if err := n.network.Teardown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	n.network = made
 	return n
+}
+
+// startNetwork is the network as a start of the agent makes it.
+func (n *node) startNetwork() {
+	n.t.Helper()
+	config := network.Config{
+		Node: "e2e", Subnet: netip.MustParsePrefix("10.64.9.0/24"), StateDir: n.path("net"), RunDir: n.path("netrun"),
+	}
+	made, err := network.New(config, slog.New(slog.NewTextHandler(n.t.Output(), nil)))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := made.Start(n.t.Context()); err != nil {
+		n.t.Fatal(err)
+	}
+	n.network = made
 }
 
 func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
@@ -304,11 +313,8 @@ func (n *node) startContainerd() {
 	if err := os.WriteFile(n.path("config.toml"), []byte(settings), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
-	daemon := exec.Command("containerd", "--config", n.path("config.toml"))
-	if err := daemon.Start(); err != nil {
-		n.t.Fatal(err)
-	}
-	parent := fmt.Sprintf("/runway-agent-e2e-%d", os.Getpid())
+	n.parent = fmt.Sprintf("/runway-agent-e2e-%d", os.Getpid())
+	parent := n.parent
 	made, err := containerd.New(containerd.Config{
 		Address: n.path("sock"), Namespace: containerdNamespace, CgroupParent: parent, RootDir: n.path("root"), StateDir: n.path("state"), NerdctlDataRoot: n.path("nerdctl"),
 	})
@@ -318,12 +324,22 @@ func (n *node) startContainerd() {
 	n.runtime = made
 	n.t.Cleanup(func() {
 		_ = made.Close()
-		_ = daemon.Process.Signal(syscall.SIGTERM)
-		_ = daemon.Wait()
+		_ = n.daemon.Process.Signal(syscall.SIGTERM)
+		_ = n.daemon.Wait()
 		_ = cgroup.Open().Group(parent).Remove(context.Background())
 		_ = os.Remove(filepath.Join("/run/containerd/runc", containerdNamespace))
 	})
-	n.until("containerd serves", func() bool { _, err := made.List(context.Background()); return err == nil })
+	n.startDaemon()
+}
+
+// startDaemon returns once containerd answers.
+func (n *node) startDaemon() {
+	n.t.Helper()
+	n.daemon = exec.Command("containerd", "--config", n.path("config.toml"))
+	if err := n.daemon.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.until("containerd serves", func() bool { _, err := n.runtime.List(context.Background()); return err == nil })
 }
 
 // stepTimes is the mean time of each step since the registry was made.
