@@ -38,6 +38,8 @@ type cluster struct {
 	https        string
 	registry     string
 	agentMetrics string
+	// metrics are those of each component.
+	metrics      map[string]string
 	coordMetrics string
 	containerd   string
 	image        string
@@ -85,6 +87,7 @@ func (c *cluster) start(ctx context.Context) error {
 	defer log.Close()
 	// Metrics take as many ports in a row as there are processes.
 	c.coordMetrics, c.agentMetrics = at(5), at(6)
+	c.metrics = map[string]string{"coordinator": at(5), "node-1": at(6), "ingress-1": at(7)}
 	c.process = exec.Command(c.runway, "dev", "--data-dir", c.path("data"), "--api", at(0), "--http", at(1), "--https", c.https,
 		"--dns", at(3), "--registry", c.registry, "--metrics", c.coordMetrics)
 	c.process.Stderr = log

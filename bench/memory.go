@@ -51,7 +51,13 @@ func measureIdle(ctx context.Context, c *cluster, _ options, r *report) error {
 	together := 0.0
 	for i, component := range components {
 		goals := []goal{goalCoordinator, goalAgent, goalIngress}
-		r.add(row{what: "anonymous memory at rest, " + component, unit: bytes, measured: idle[component].anonymous, floor: smallest.anonymous, goal: goals[i]})
+		own, err := heapOf(ctx, c.metrics[component])
+		if err != nil {
+			return err
+		}
+		r.add(row{what: "anonymous memory at rest, " + component, unit: bytes, measured: idle[component].anonymous, floor: smallest.anonymous, goal: goals[i],
+			detail: []string{own.describe()}})
+		r.add(row{what: "PSS at rest, " + component, unit: bytes, measured: idle[component].pss, floor: smallest.pss})
 		together += idle[component].pss
 	}
 	r.add(row{what: "PSS at rest, all three", unit: bytes, measured: together, floor: smallest.pss, goal: goalTogether})

@@ -41,6 +41,17 @@ func TestParent(t *testing.T) {
 	}
 }
 
+func TestReadHeap_SaysWhereMemoryGoes(t *testing.T) {
+	t.Parallel()
+	got, err := readHeap(strings.NewReader("# HELP go_goroutines x\ngo_goroutines 40\ngo_memstats_heap_inuse_bytes 1.5e+07\ngo_info{version=\"x\"} 1\nother 7\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := got.describe(); !strings.HasPrefix(text, "heap in use 15.00 MB, heap kept for later 0.00 MB") || !strings.HasSuffix(text, "goroutines 40") {
+		t.Errorf("got %q", text)
+	}
+}
+
 func TestReadSteps(t *testing.T) {
 	t.Parallel()
 	text := "# HELP x\nrunway_agent_step_duration_seconds_bucket{step=\"pull\",le=\"1\"} 3\n" +
