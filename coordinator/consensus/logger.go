@@ -21,7 +21,7 @@ type logSink struct{ log *slog.Logger }
 
 // Accept implements hclog.SinkAdapter.
 func (s logSink) Accept(_ string, level hclog.Level, message string, args ...any) {
-	s.log.Log(context.Background(), slogLevel(level), message, args...)
+	s.log.Log(context.Background(), slogLevel(level), message, args...) //nolint:sloglint // the library's words
 }
 
 // slogLevel: raft warns of what it retries by itself, and errors of a member that

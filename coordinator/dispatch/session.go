@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -63,7 +64,7 @@ func (s *session) within(send func() error) error {
 // orEnded gives the regular end of a stream a name, since a nil cause would read
 // as a cancellation.
 func orEnded(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return errEnded
 	}
 	return err

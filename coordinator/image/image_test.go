@@ -142,7 +142,7 @@ func TestResolve_RegistryThatMisbehaves(t *testing.T) {
 			defer server.Close()
 			r := newResolver(t, Config{})
 			_, err := r.Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/web:1")
-			if !errors.Is(err, tt.want) && !(tt.want == ErrInvalid && errors.Is(err, ErrUnreachable)) {
+			if !errors.Is(err, tt.want) && !(errors.Is(tt.want, ErrInvalid) && errors.Is(err, ErrUnreachable)) {
 				t.Errorf("Resolve = %v, want %v", err, tt.want)
 			}
 			if err == nil || strings.Contains(err.Error(), secret) {

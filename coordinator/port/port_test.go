@@ -111,7 +111,7 @@ func TestListener_AcceptEndsWhenThePortCloses(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { _, err := p.Raft().Accept(); ended <- err }()
 	p.Close()
-	if err := <-ended; err != net.ErrClosed {
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept after Close: got %v, want %v", err, net.ErrClosed)
 	}
 }
