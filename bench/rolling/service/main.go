@@ -1,5 +1,6 @@
 // Command service is what the clients of bench/rolling ask. It says its NAME first
-// in every answer, then returns what it was sent; ?hold=DURATION makes it slow. It
+// in every answer, then returns what it was sent; ?hold=DURATION makes it slow, and
+// ?stream makes events without an end, or a WebSocket when one is asked for. It
 // closes quiet connections after 5 s, as many servers do, and finishes what it
 // began when it is asked to stop. BREAK makes a revision of it that does not work.
 package main
@@ -99,6 +100,10 @@ func handler(name string) http.HandlerFunc {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMost))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if r.URL.Query().Has("stream") {
+			stream(w, r)
 			return
 		}
 		if hold, err := time.ParseDuration(r.URL.Query().Get("hold")); err == nil {
