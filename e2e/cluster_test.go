@@ -163,7 +163,7 @@ func (c *cluster) startContainerd(name string) string {
 		c.t.Fatal(err)
 	}
 	socket := filepath.Join(dir, "containerd.sock")
-	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\noom_score = 0\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = %q\n[debug]\n  level = \"warn\"\n",
+	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\noom_score = 0\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n[grpc]\n  address = %q\n[debug]\n  level = \"warn\"\n",
 		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket)
 	file := filepath.Join(dir, "config.toml")
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {

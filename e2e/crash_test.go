@@ -132,8 +132,8 @@ func (c *cluster) whole(victim *process) error {
 // and the leader hears it: only it knows the last beat, since it leads.
 func (c *cluster) agentsBeat() error {
 	for _, node := range c.nodes {
-		if connected, err := c.measured(node, "runway_agent_session_connected"); err != nil || connected != 1 {
-			return fmt.Errorf("%s has no session: %v", node.name, err)
+		if err := c.isOne(node, "runway_agent_session_connected"); err != nil {
+			return err
 		}
 	}
 	var reply runwayv1.ListNodesResponse
@@ -171,9 +171,8 @@ func (c *cluster) ingressesFollow() error {
 	}
 	generations := map[float64]bool{}
 	for _, edge := range c.edges {
-		up, err := c.measured(edge, "runway_ingress_session_up")
-		if err != nil || up != 1 {
-			return fmt.Errorf("%s has no session: %v", edge.name, err)
+		if err := c.isOne(edge, "runway_ingress_session_up"); err != nil {
+			return err
 		}
 		generation, err := c.measured(edge, "runway_ingress_route_generation")
 		if err != nil {
@@ -185,6 +184,15 @@ func (c *cluster) ingressesFollow() error {
 		return fmt.Errorf("generations in use: %v", slices.Collect(maps.Keys(generations)))
 	}
 	return nil
+}
+
+// isOne returns an error unless a gauge on the metrics page of a process is 1.
+func (c *cluster) isOne(h host, gauge string) error {
+	value, err := c.measured(h, gauge)
+	if err == nil && value != 1 {
+		err = fmt.Errorf("%s: %s is %v", h.name, gauge, value)
+	}
+	return err
 }
 
 // measured is a value on the metrics page of a process.

@@ -47,7 +47,7 @@ func newLab(t testing.TB) *lab {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: make e2e")
 	}
-	dir, err := os.MkdirTemp("", "rw-e2e-") // short: sockets live in it
+	dir, err := os.MkdirTemp("", "rw-e2e-") //nolint:usetesting // short: sockets live in it
 	if err != nil {
 		t.Fatal(err)
 	}

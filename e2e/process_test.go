@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (p *process) running() error {
 	select {
 	case err := <-p.ended:
 		p.ended <- err // for whoever stops it
-		return fmt.Errorf("%s ended: %v", p.name, err)
+		return fmt.Errorf("%s ended by itself: %w", p.name, cmp.Or(err, errors.New("without an error")))
 	default:
 		return nil
 	}
