@@ -30,9 +30,11 @@ type Config struct {
 	DataDir string
 	// Address that ingresses reach node ports at.
 	Address string
-	Region  string
-	Pool    string
-	Labels  map[string]string
+	// Identity is where ingresses ask which replica a node port leads to, ip:port.
+	Identity string
+	Region   string
+	Pool     string
+	Labels   map[string]string
 	// PortFirst and PortLast are the range of node ports, both included.
 	PortFirst, PortLast uint16
 	// Subnet of the replicas, CIDR, and the gateway in it.

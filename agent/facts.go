@@ -50,6 +50,7 @@ func (c Config) facts(m machine) (*runwayv1.NodeFacts, error) {
 		AllocatableCpuMilli: free.MilliCPU, AllocatableMemoryBytes: free.MemoryBytes, AllocatableDiskBytes: free.DiskBytes,
 		PortFirst: uint32(c.PortFirst), PortLast: uint32(c.PortLast), Subnet: c.Subnet, Gateway: c.Gateway,
 		AgentVersion: c.Version, RuntimeVersion: c.RuntimeVersion, KernelVersion: kernel, BootId: boot,
+		IdentityAddress: c.Identity,
 	}, nil
 }
 

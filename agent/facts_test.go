@@ -41,7 +41,7 @@ func TestFacts_AllocatableIsWhatTheSystemLeaves(t *testing.T) {
 func TestFacts_OfThisNode(t *testing.T) {
 	t.Parallel()
 	config := Config{
-		Name: "n1", DataDir: t.TempDir(), Address: "192.0.2.1", Region: "local", PortFirst: 20000, PortLast: 20999, Allocatable: Resources{MilliCPU: 500},
+		Name: "n1", DataDir: t.TempDir(), Address: "192.0.2.1", Identity: "192.0.2.1:7444", Region: "local", PortFirst: 20000, PortLast: 20999, Allocatable: Resources{MilliCPU: 500},
 	}
 	got, err := config.facts(machineWith(t, "MemFree: 1 kB\nMemTotal:       8388608 kB\n"))
 	if err != nil {
@@ -50,8 +50,8 @@ func TestFacts_OfThisNode(t *testing.T) {
 	if got.GetCapacityMemoryBytes() != 8<<30 || got.GetAllocatableMemoryBytes() != 8<<30-8<<30/20 || got.GetAllocatableCpuMilli() != 500 {
 		t.Errorf("facts %v: want 8 GiB, 5%% of it reserved, and the CPU that was configured", got)
 	}
-	if got.GetCapacityDiskBytes() == 0 || got.GetKernelVersion() != "6.1.0-test" || got.GetBootId() != "b-1" || got.GetPortLast() != 20999 {
-		t.Errorf("facts %v: want disk, kernel, boot id and ports", got)
+	if got.GetCapacityDiskBytes() == 0 || got.GetKernelVersion() != "6.1.0-test" || got.GetBootId() != "b-1" || got.GetPortLast() != 20999 || got.GetIdentityAddress() != "192.0.2.1:7444" {
+		t.Errorf("facts %v: want disk, kernel, boot id, ports and where to ask", got)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestNodeSettings_NoTwoNodesShareAnything(t *testing.T) {
 	last := 0
 	for i := 1; i <= c.Nodes; i++ {
 		s := c.nodeSettings(i, "/run/containerd/containerd.sock")
-		for _, key := range []string{"data-dir", "name", "join-token-file", "metrics", "node-address", "subnet", "instance", "containerd-namespace", "cgroup-parent"} {
+		for _, key := range []string{"data-dir", "name", "join-token-file", "metrics", "node-address", "identity", "subnet", "instance", "containerd-namespace", "cgroup-parent"} {
 			value, ok := s[key].(string)
 			if !ok || value == "" {
 				t.Fatalf("node %d has no %s", i, key)

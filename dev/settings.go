@@ -59,6 +59,7 @@ func (c Config) nodeBasics(i int, containerd string) settings {
 		"join-token-file":      c.path(name + ".join"),
 		"metrics":              offset(c.Metrics, i),
 		"node-address":         c.gateway(i),
+		"identity":             c.identity(i),
 		"subnet":               fmt.Sprintf("10.%d.%d.0/24", c.octet(), i),
 		"replica-network":      fmt.Sprintf("10.%d.0.0/16", c.octet()),
 		"instance":             c.instance() + "-" + strconv.Itoa(i),
@@ -100,6 +101,13 @@ func ingressName(i int) string { return "ingress-" + strconv.Itoa(i) }
 
 // gateway is the address of node i's bridge, which its node ports are reached at.
 func (c Config) gateway(i int) string { return fmt.Sprintf("10.%d.%d.1", c.octet(), i) }
+
+// identity is where node i tells which replicas its ports lead to. Each has a port of
+// its own, beside the coordinator's, although the address alone would do.
+func (c Config) identity(i int) string {
+	_, port, _ := net.SplitHostPort(offset(c.API, i))
+	return net.JoinHostPort(c.gateway(i), port)
+}
 
 // containerdNamespace of node i. The first is the one that people look into.
 func containerdNamespace(i int) string {

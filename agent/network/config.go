@@ -51,6 +51,9 @@ type Config struct {
 	NodeAddress netip.Addr
 	// FirstPort and LastPort are the range of node ports, both included. Default: FirstNodePort and LastNodePort.
 	FirstPort, LastPort uint16
+	// Identity is where the agent tells which replicas node ports lead to; only ingresses and the machine itself reach it. Not
+	// valid: nowhere.
+	Identity netip.AddrPort
 	// MTU of the bridge and of the replicas' interfaces, in bytes. Default: DefaultMTU.
 	MTU int
 	// PluginDirs are searched for the CNI plugins bridge and host-local. Default: /usr/lib/cni, /opt/cni/bin.
@@ -86,6 +89,7 @@ func (c Config) Validate() error {
 		{"Subnet", validSubnet(c.Subnet), "an IPv4 network between /16 and /29, without host bits"},
 		{"ReplicaNetwork", isNetwork(c.ReplicaNetwork) && c.ReplicaNetwork.Bits() <= c.Subnet.Bits() && c.ReplicaNetwork.Contains(c.Subnet.Addr()), "an IPv4 network that contains Subnet"},
 		{"NodeAddress", c.NodeAddress.Is4() && !c.NodeAddress.IsLoopback() && !c.NodeAddress.IsUnspecified(), "an IPv4 address of the machine, not a loopback one"},
+		{"Identity", !c.Identity.IsValid() || c.validIdentity(), "an IPv4 address of the machine and a port that is no node port"},
 		{"FirstPort", c.FirstPort > 0 && c.FirstPort <= c.LastPort, "at least 1 and not above LastPort"},
 		{"MTU", c.MTU >= 576 && c.MTU <= 65535, "between 576 and 65535"},
 		{"PluginDirs", len(c.PluginDirs) > 0, "at least one folder"},
@@ -103,6 +107,20 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (c Config) validIdentity() bool {
+	at := c.Identity.Addr()
+	isNodePort := at == c.NodeAddress && c.Identity.Port() >= c.FirstPort && c.Identity.Port() <= c.LastPort
+	return at.Is4() && !at.IsUnspecified() && !at.IsLoopback() && c.Identity.Port() != 0 && !isNodePort
+}
+
+// identity is nil when there is none, which a template can ask for.
+func (c Config) identity() *netip.AddrPort {
+	if !c.Identity.IsValid() {
+		return nil
+	}
+	return &c.Identity
 }
 
 func isNetwork(p netip.Prefix) bool { return p.IsValid() && p.Addr().Is4() && p == p.Masked() }

@@ -10,7 +10,7 @@ import (
 )
 
 // Denied returns how many packets the rules have dropped since they were loaded, by reason: metadata, egress, node, spoof,
-// source. It is empty while the table is missing.
+// source, identity. It is empty while the table is missing.
 func (n *Network) Denied(context.Context) (map[string]uint64, error) {
 	conn, err := nftables.New()
 	if err != nil {

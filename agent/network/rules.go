@@ -30,6 +30,7 @@ func renderRules(cfg Config, d dynamic) (string, error) {
 		"Metadata":       metadataNetwork,
 		"ReplicaNetwork": cfg.ReplicaNetwork,
 		"DenyEgress":     joinPrefixes(disjoint(cfg.DenyEgress)),
+		"Identity":       cfg.identity(),
 		"Published":      d.publishedText(),
 		"Internal":       d.internalText(),
 		"Ingress":        d.ingressText(),

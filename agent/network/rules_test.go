@@ -38,6 +38,7 @@ func testConfig() Config {
 		ReplicaNetwork: netip.MustParsePrefix("10.64.0.0/16"),
 		DenyEgress:     []netip.Prefix{netip.MustParsePrefix("10.0.5.0/24"), netip.MustParsePrefix("10.0.0.0/16")},
 		NodeAddress:    netip.MustParseAddr("10.0.0.7"),
+		Identity:       netip.MustParseAddrPort("10.0.0.7:7444"),
 		StateDir:       "/var/lib/runway/eu-1/network",
 		RunDir:         "/run/runway/eu-1/network",
 	}.withDefaults()
@@ -64,6 +65,7 @@ func TestRenderRules_Golden(t *testing.T) {
 func TestRenderRules_GoldenEmpty(t *testing.T) {
 	cfg := testConfig()
 	cfg.DenyEgress = nil
+	cfg.Identity = netip.AddrPort{}
 	got, err := renderRules(cfg, dynamic{})
 	if err != nil {
 		t.Fatal(err)

@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runway-platform/runway/agent"
+	"github.com/runway-platform/runway/agent/identity"
 	"github.com/runway-platform/runway/agent/runtime/containerd"
 	"github.com/runway-platform/runway/coordinator/client"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 func agentCommand() *cobra.Command {
@@ -30,7 +34,7 @@ func agentCommand() *cobra.Command {
 
 func runAgent(ctx context.Context, s nodeSettings) error {
 	observed, log := newObserved(), newLogger()
-	identity, conn, err := s.member.join(ctx, log)
+	machine, conn, err := s.member.join(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -46,11 +50,27 @@ func runAgent(ctx context.Context, s nodeSettings) error {
 	if err != nil {
 		return err
 	}
+	answers, err := s.answers(machine, parts, log, observed.registry)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return observed.serve(ctx, s.metrics) })
-	group.Go(func() error { return client.NewRenewer(identity, conn, log).Run(ctx) })
+	group.Go(func() error { return client.NewRenewer(machine, conn, log).Run(ctx) })
+	group.Go(func() error { return answers.Run(ctx) })
 	group.Go(func() error { return process.Run(ctx) })
 	return group.Wait()
+}
+
+// answers tells ingresses which replica a node port leads to.
+func (s *nodeSettings) answers(machine *client.Identity, parts *nodeParts, log *slog.Logger, registerer prometheus.Registerer) (*identity.Server, error) {
+	ingresses, err := machine.PeerTLS(runwayv1.Role_ROLE_INGRESS)
+	if err != nil {
+		return nil, err
+	}
+	return identity.New(identity.Config{
+		Address: s.agent.Identity, TLS: ingresses, Ports: parts.network, Registerer: registerer, Log: log,
+	})
 }
 
 func agentRemoveCommand() *cobra.Command {

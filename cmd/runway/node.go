@@ -24,6 +24,9 @@ import (
 // runDir keeps what ends with a reboot; it is on a tmpfs.
 const runDir = "/run/runway"
 
+// identityPort is beside the coordinators' 7443, and no node port.
+const identityPort = 7444
+
 // nodeSettings are the flags of an agent.
 type nodeSettings struct {
 	member     member
@@ -41,6 +44,7 @@ func (s *nodeSettings) bind(cmd *cobra.Command) {
 	s.member.bind(cmd, "/var/lib/runway/agent")
 	flags.StringVar(&s.agent.Name, "name", hostname, "name of the node, unique in the cluster")
 	flags.StringVar(&s.agent.Address, "node-address", "", "address at which ingresses reach node ports")
+	flags.StringVar(&s.agent.Identity, "identity", "", "where ingresses ask which replica a node port leads to, IP:PORT (default: the node address, port 7444)")
 	flags.StringVar(&s.agent.Region, "region", "local", "region of the node")
 	flags.StringVar(&s.agent.Pool, "pool", "", "pool of the node (default: that of its join token, and no other is accepted); no manifest asks for it yet")
 	flags.StringToStringVar(&s.agent.Labels, "labels", nil, "labels of the node, key=value; `nodes list -o json` shows them, no manifest asks for them yet")
@@ -82,6 +86,9 @@ func (s *nodeSettings) newNetwork(log *slog.Logger) (*network.Network, error) {
 	if config.NodeAddress, err = netip.ParseAddr(s.agent.Address); err != nil {
 		return nil, fmt.Errorf("node-address: %w", err)
 	}
+	if config.Identity, err = s.identity(config.NodeAddress); err != nil {
+		return nil, err
+	}
 	for _, text := range s.denyEgress {
 		denied, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -91,6 +98,18 @@ func (s *nodeSettings) newNetwork(log *slog.Logger) (*network.Network, error) {
 	}
 	s.agent.Gateway = config.Gateway().String()
 	return network.New(config, log)
+}
+
+// identity completes where the agent answers ingresses.
+func (s *nodeSettings) identity(address netip.Addr) (netip.AddrPort, error) {
+	if s.agent.Identity == "" {
+		s.agent.Identity = netip.AddrPortFrom(address, identityPort).String()
+	}
+	identity, err := netip.ParseAddrPort(s.agent.Identity)
+	if err != nil {
+		return identity, fmt.Errorf("identity: %w", err)
+	}
+	return identity, nil
 }
 
 // nodeParts are what an agent is made of.

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -53,7 +54,9 @@ type coordinator struct {
 	dialled atomic.Int32
 	// bearer is what the last call carried.
 	bearer atomic.Value
-	renew  func([]byte) ([]byte, error)
+	// role of the machines that enrol here; unspecified means node.
+	role  runwayv1.Role
+	renew func([]byte) ([]byte, error)
 }
 
 // start serves a coordinator whose certificate is made by authority.
@@ -136,7 +139,9 @@ func (c *coordinator) Enrol(ctx context.Context, request *runwayv1.EnrolRequest)
 	if err := c.answer(ctx); err != nil {
 		return nil, err
 	}
-	chain, err := c.authority.SignMachine(request.GetCsr(), nodeName(c.authority), "", time.Now())
+	name := nodeName(c.authority)
+	name.Role = cmp.Or(c.role, name.Role)
+	chain, err := c.authority.SignMachine(request.GetCsr(), name, "", time.Now())
 	return &runwayv1.EnrolResponse{Id: "n1", Chain: chain, Ca: c.authority.CertificatePEM()}, err
 }
 

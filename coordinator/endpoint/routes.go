@@ -42,6 +42,8 @@ func (p *planner) routes(view *state.View, proof proof, settling bool) *runwayv1
 			NodeAddress: node.GetFacts().GetAddress(),
 			Subnet:      node.GetFacts().GetSubnet(),
 			Gateway:     node.GetFacts().GetGateway(),
+
+			IdentityAddress: node.GetFacts().GetIdentityAddress(),
 		})
 	}
 	return set

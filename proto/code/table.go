@@ -43,6 +43,7 @@ const (
 	BodyTooLarge         Code = "RW-4005"
 	HostMismatch         Code = "RW-4006"
 	UpstreamBroken       Code = "RW-4007"
+	WrongReplica         Code = "RW-4008"
 	CertificateFailed    Code = "RW-4101"
 	RouteRefused         Code = "RW-4201"
 	RoutesWithheld       Code = "RW-4202"
@@ -132,6 +133,7 @@ var table = []Entry{
 	{BodyTooLarge, "body_too_large", "the request body is larger than allowed", "the limit protects the replicas", "send less, or in parts"},
 	{HostMismatch, "host_mismatch", "the request's host differs from the TLS server name", "a connection reused for another host", "open a connection of its own for this host"},
 	{UpstreamBroken, "upstream_broken", "the replica broke the connection while answering", "it crashed or was killed", "see `runwayctl why SERVICE`"},
+	{WrongReplica, "wrong_replica", "the node port leads to another replica than the route says", "this ingress has not heard of the coordinator for a while and its routes are old", "restore its connection to the coordinators; see runway_ingress_identity_checks_total"},
 	{CertificateFailed, "certificate_failed", "no certificate could be had for the name", "the coordinator was not reached or refused", "see the ingress log; the name is served over HTTPS once it succeeds"},
 	{RouteRefused, "route_refused", "the ingress refused a route", "the entry is invalid or the set is older than the one in use", "see the ingress log"},
 	{RoutesWithheld, "routes_withheld", "the ingress refuses the routes, because too many would go at once without a reason", "a coordinator that lost a part of its state, or deletions longer ago than it remembers", "look at what would go with `runwayctl ingresses list`; when it is meant: `runwayctl routes accept INGRESS`"},

@@ -17,6 +17,7 @@ type Network interface {
 	List(ctx context.Context) ([]network.Attachment, error)
 	Publish(ctx context.Context, ports map[uint16]netip.AddrPort) error
 	Published(ctx context.Context) (map[uint16]netip.AddrPort, error)
+	Holders(ctx context.Context) (map[uint16]string, error)
 }
 
 // Conformance runs the suite against a started network with no replica, and leaves none.
@@ -29,6 +30,7 @@ func Conformance(t *testing.T, n Network) {
 		}
 	})
 	t.Run("publish replaces the whole set", func(t *testing.T) { publishReplaces(t, n) })
+	t.Run("holders follow the published set", func(t *testing.T) { holdersFollow(t, n) })
 	t.Run("publish refuses and keeps the old set", func(t *testing.T) { publishRefuses(t, n) })
 }
 
@@ -70,6 +72,26 @@ func publishReplaces(t *testing.T, n Network) {
 		}
 		if got, err := n.Published(t.Context()); err != nil || !maps.Equal(got, want) {
 			t.Errorf("published: got %v, %v; want %v", got, err, want)
+		}
+	}
+}
+
+func holdersFollow(t *testing.T, n Network) {
+	a, b := attach(t, n, "a"), attach(t, n, "b")
+	at := func(a network.Attachment) netip.AddrPort { return netip.AddrPortFrom(a.IP, 8080) }
+	for _, step := range []struct {
+		ports map[uint16]netip.AddrPort
+		want  map[uint16]string
+	}{
+		{map[uint16]netip.AddrPort{20000: at(a), 20001: at(b)}, map[uint16]string{20000: "a", 20001: "b"}},
+		{map[uint16]netip.AddrPort{20000: at(b)}, map[uint16]string{20000: "b"}},
+		{map[uint16]netip.AddrPort{}, map[uint16]string{}},
+	} {
+		if err := n.Publish(t.Context(), step.ports); err != nil {
+			t.Fatalf("publish %v: %v", step.ports, err)
+		}
+		if got, err := n.Holders(t.Context()); err != nil || !maps.Equal(got, step.want) {
+			t.Errorf("holders with %v published: got %v, %v; want %v", step.ports, got, err, step.want)
 		}
 	}
 }

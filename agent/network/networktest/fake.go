@@ -158,6 +158,22 @@ func (f *Fake) Published(context.Context) (map[uint16]netip.AddrPort, error) {
 	return maps.Clone(f.published), nil
 }
 
+// Holders implements network.Network.
+func (f *Fake) Holders(context.Context) (map[uint16]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	holders := make(map[uint16]string, len(f.published))
+	for port, to := range f.published {
+		holders[port] = ""
+		for replicaID, a := range f.attached {
+			if a.IP == to.Addr() {
+				holders[port] = replicaID
+			}
+		}
+	}
+	return holders, nil
+}
+
 // AllowIngress implements network.Network.
 func (f *Fake) AllowIngress(ctx context.Context, addrs []netip.Addr) error {
 	f.mu.Lock()

@@ -216,6 +216,53 @@ func (x *AgentHello) GetEpoch() uint64 {
 	return 0
 }
 
+// PortHolders is what an agent answers to an ingress over mutual TLS: GET /holders
+// at the node's identity_address. It is read from the kernel when it is asked for.
+type PortHolders struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Replica by node port. A published port that leads to no replica has an empty one.
+	Replicas      map[uint32]string `protobuf:"bytes,1,rep,name=replicas,proto3" json:"replicas,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortHolders) Reset() {
+	*x = PortHolders{}
+	mi := &file_runway_v1_agent_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortHolders) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortHolders) ProtoMessage() {}
+
+func (x *PortHolders) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_agent_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortHolders.ProtoReflect.Descriptor instead.
+func (*PortHolders) Descriptor() ([]byte, []int) {
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PortHolders) GetReplicas() map[uint32]string {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
 type Beat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -225,7 +272,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_runway_v1_agent_proto_msgTypes[2]
+	mi := &file_runway_v1_agent_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +284,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[2]
+	mi := &file_runway_v1_agent_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +297,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{2}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Beat) GetSequence() uint64 {
@@ -276,7 +323,7 @@ type ReplicaReports struct {
 
 func (x *ReplicaReports) Reset() {
 	*x = ReplicaReports{}
-	mi := &file_runway_v1_agent_proto_msgTypes[3]
+	mi := &file_runway_v1_agent_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -288,7 +335,7 @@ func (x *ReplicaReports) String() string {
 func (*ReplicaReports) ProtoMessage() {}
 
 func (x *ReplicaReports) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[3]
+	mi := &file_runway_v1_agent_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -301,7 +348,7 @@ func (x *ReplicaReports) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaReports.ProtoReflect.Descriptor instead.
 func (*ReplicaReports) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{3}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ReplicaReports) GetSequence() uint64 {
@@ -343,7 +390,7 @@ type ReplicaReport struct {
 
 func (x *ReplicaReport) Reset() {
 	*x = ReplicaReport{}
-	mi := &file_runway_v1_agent_proto_msgTypes[4]
+	mi := &file_runway_v1_agent_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +402,7 @@ func (x *ReplicaReport) String() string {
 func (*ReplicaReport) ProtoMessage() {}
 
 func (x *ReplicaReport) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[4]
+	mi := &file_runway_v1_agent_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +415,7 @@ func (x *ReplicaReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaReport.ProtoReflect.Descriptor instead.
 func (*ReplicaReport) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{4}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReplicaReport) GetReplica() string {
@@ -406,7 +453,7 @@ type AgentEvent struct {
 
 func (x *AgentEvent) Reset() {
 	*x = AgentEvent{}
-	mi := &file_runway_v1_agent_proto_msgTypes[5]
+	mi := &file_runway_v1_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +465,7 @@ func (x *AgentEvent) String() string {
 func (*AgentEvent) ProtoMessage() {}
 
 func (x *AgentEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[5]
+	mi := &file_runway_v1_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +478,7 @@ func (x *AgentEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentEvent.ProtoReflect.Descriptor instead.
 func (*AgentEvent) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{5}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AgentEvent) GetAt() *timestamppb.Timestamp {
@@ -478,7 +525,7 @@ type AssignmentAck struct {
 
 func (x *AssignmentAck) Reset() {
 	*x = AssignmentAck{}
-	mi := &file_runway_v1_agent_proto_msgTypes[6]
+	mi := &file_runway_v1_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +537,7 @@ func (x *AssignmentAck) String() string {
 func (*AssignmentAck) ProtoMessage() {}
 
 func (x *AssignmentAck) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[6]
+	mi := &file_runway_v1_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +550,7 @@ func (x *AssignmentAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentAck.ProtoReflect.Descriptor instead.
 func (*AssignmentAck) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{6}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AssignmentAck) GetGeneration() uint64 {
@@ -528,7 +575,7 @@ type CoordinatorMessage struct {
 
 func (x *CoordinatorMessage) Reset() {
 	*x = CoordinatorMessage{}
-	mi := &file_runway_v1_agent_proto_msgTypes[7]
+	mi := &file_runway_v1_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +587,7 @@ func (x *CoordinatorMessage) String() string {
 func (*CoordinatorMessage) ProtoMessage() {}
 
 func (x *CoordinatorMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[7]
+	mi := &file_runway_v1_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +600,7 @@ func (x *CoordinatorMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoordinatorMessage.ProtoReflect.Descriptor instead.
 func (*CoordinatorMessage) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{7}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CoordinatorMessage) GetMessage() isCoordinatorMessage_Message {
@@ -639,7 +686,7 @@ type AgentWelcome struct {
 
 func (x *AgentWelcome) Reset() {
 	*x = AgentWelcome{}
-	mi := &file_runway_v1_agent_proto_msgTypes[8]
+	mi := &file_runway_v1_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +698,7 @@ func (x *AgentWelcome) String() string {
 func (*AgentWelcome) ProtoMessage() {}
 
 func (x *AgentWelcome) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[8]
+	mi := &file_runway_v1_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +711,7 @@ func (x *AgentWelcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentWelcome.ProtoReflect.Descriptor instead.
 func (*AgentWelcome) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{8}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AgentWelcome) GetNode() string {
@@ -714,7 +761,7 @@ type AssignmentSet struct {
 
 func (x *AssignmentSet) Reset() {
 	*x = AssignmentSet{}
-	mi := &file_runway_v1_agent_proto_msgTypes[9]
+	mi := &file_runway_v1_agent_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +773,7 @@ func (x *AssignmentSet) String() string {
 func (*AssignmentSet) ProtoMessage() {}
 
 func (x *AssignmentSet) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[9]
+	mi := &file_runway_v1_agent_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +786,7 @@ func (x *AssignmentSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignmentSet.ProtoReflect.Descriptor instead.
 func (*AssignmentSet) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{9}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AssignmentSet) GetGeneration() uint64 {
@@ -795,7 +842,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_runway_v1_agent_proto_msgTypes[10]
+	mi := &file_runway_v1_agent_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +854,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[10]
+	mi := &file_runway_v1_agent_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +867,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{10}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Assignment) GetReplica() string {
@@ -899,7 +946,7 @@ type IngressPeer struct {
 
 func (x *IngressPeer) Reset() {
 	*x = IngressPeer{}
-	mi := &file_runway_v1_agent_proto_msgTypes[11]
+	mi := &file_runway_v1_agent_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +958,7 @@ func (x *IngressPeer) String() string {
 func (*IngressPeer) ProtoMessage() {}
 
 func (x *IngressPeer) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[11]
+	mi := &file_runway_v1_agent_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +971,7 @@ func (x *IngressPeer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressPeer.ProtoReflect.Descriptor instead.
 func (*IngressPeer) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{11}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *IngressPeer) GetId() string {
@@ -971,7 +1018,7 @@ type ReportAck struct {
 
 func (x *ReportAck) Reset() {
 	*x = ReportAck{}
-	mi := &file_runway_v1_agent_proto_msgTypes[12]
+	mi := &file_runway_v1_agent_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1030,7 @@ func (x *ReportAck) String() string {
 func (*ReportAck) ProtoMessage() {}
 
 func (x *ReportAck) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[12]
+	mi := &file_runway_v1_agent_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1043,7 @@ func (x *ReportAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportAck.ProtoReflect.Descriptor instead.
 func (*ReportAck) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{12}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReportAck) GetSequence() uint64 {
@@ -1020,7 +1067,7 @@ type OpenLogs struct {
 
 func (x *OpenLogs) Reset() {
 	*x = OpenLogs{}
-	mi := &file_runway_v1_agent_proto_msgTypes[13]
+	mi := &file_runway_v1_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1079,7 @@ func (x *OpenLogs) String() string {
 func (*OpenLogs) ProtoMessage() {}
 
 func (x *OpenLogs) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[13]
+	mi := &file_runway_v1_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1092,7 @@ func (x *OpenLogs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenLogs.ProtoReflect.Descriptor instead.
 func (*OpenLogs) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{13}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OpenLogs) GetStream() string {
@@ -1090,7 +1137,7 @@ type LogOptions struct {
 
 func (x *LogOptions) Reset() {
 	*x = LogOptions{}
-	mi := &file_runway_v1_agent_proto_msgTypes[14]
+	mi := &file_runway_v1_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1149,7 @@ func (x *LogOptions) String() string {
 func (*LogOptions) ProtoMessage() {}
 
 func (x *LogOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[14]
+	mi := &file_runway_v1_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1162,7 @@ func (x *LogOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogOptions.ProtoReflect.Descriptor instead.
 func (*LogOptions) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{14}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LogOptions) GetFollow() bool {
@@ -1159,7 +1206,7 @@ type LogUpload struct {
 
 func (x *LogUpload) Reset() {
 	*x = LogUpload{}
-	mi := &file_runway_v1_agent_proto_msgTypes[15]
+	mi := &file_runway_v1_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1218,7 @@ func (x *LogUpload) String() string {
 func (*LogUpload) ProtoMessage() {}
 
 func (x *LogUpload) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[15]
+	mi := &file_runway_v1_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1231,7 @@ func (x *LogUpload) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogUpload.ProtoReflect.Descriptor instead.
 func (*LogUpload) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{15}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LogUpload) GetStream() string {
@@ -1221,7 +1268,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_runway_v1_agent_proto_msgTypes[16]
+	mi := &file_runway_v1_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1280,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[16]
+	mi := &file_runway_v1_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1293,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{16}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LogLine) GetAt() *timestamppb.Timestamp {
@@ -1286,7 +1333,7 @@ type LogUploadSummary struct {
 
 func (x *LogUploadSummary) Reset() {
 	*x = LogUploadSummary{}
-	mi := &file_runway_v1_agent_proto_msgTypes[17]
+	mi := &file_runway_v1_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1345,7 @@ func (x *LogUploadSummary) String() string {
 func (*LogUploadSummary) ProtoMessage() {}
 
 func (x *LogUploadSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[17]
+	mi := &file_runway_v1_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1358,7 @@ func (x *LogUploadSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogUploadSummary.ProtoReflect.Descriptor instead.
 func (*LogUploadSummary) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LogUploadSummary) GetLines() uint64 {
@@ -1333,7 +1380,7 @@ type NotLeader struct {
 
 func (x *NotLeader) Reset() {
 	*x = NotLeader{}
-	mi := &file_runway_v1_agent_proto_msgTypes[18]
+	mi := &file_runway_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1392,7 @@ func (x *NotLeader) String() string {
 func (*NotLeader) ProtoMessage() {}
 
 func (x *NotLeader) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_agent_proto_msgTypes[18]
+	mi := &file_runway_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1405,7 @@ func (x *NotLeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotLeader.ProtoReflect.Descriptor instead.
 func (*NotLeader) Descriptor() ([]byte, []int) {
-	return file_runway_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_runway_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NotLeader) GetLeader() string {
@@ -1387,7 +1434,12 @@ const file_runway_v1_agent_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x04 \x01(\x04R\n" +
 	"generation\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\"\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\x8c\x01\n" +
+	"\vPortHolders\x12@\n" +
+	"\breplicas\x18\x01 \x03(\v2$.runway.v1.PortHolders.ReplicasEntryR\breplicas\x1a;\n" +
+	"\rReplicasEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\"\n" +
 	"\x04Beat\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\"\xa5\x01\n" +
 	"\x0eReplicaReports\x12\x1a\n" +
@@ -1494,68 +1546,71 @@ func file_runway_v1_agent_proto_rawDescGZIP() []byte {
 	return file_runway_v1_agent_proto_rawDescData
 }
 
-var file_runway_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_runway_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_runway_v1_agent_proto_goTypes = []any{
 	(*AgentMessage)(nil),          // 0: runway.v1.AgentMessage
 	(*AgentHello)(nil),            // 1: runway.v1.AgentHello
-	(*Beat)(nil),                  // 2: runway.v1.Beat
-	(*ReplicaReports)(nil),        // 3: runway.v1.ReplicaReports
-	(*ReplicaReport)(nil),         // 4: runway.v1.ReplicaReport
-	(*AgentEvent)(nil),            // 5: runway.v1.AgentEvent
-	(*AssignmentAck)(nil),         // 6: runway.v1.AssignmentAck
-	(*CoordinatorMessage)(nil),    // 7: runway.v1.CoordinatorMessage
-	(*AgentWelcome)(nil),          // 8: runway.v1.AgentWelcome
-	(*AssignmentSet)(nil),         // 9: runway.v1.AssignmentSet
-	(*Assignment)(nil),            // 10: runway.v1.Assignment
-	(*IngressPeer)(nil),           // 11: runway.v1.IngressPeer
-	(*ReportAck)(nil),             // 12: runway.v1.ReportAck
-	(*OpenLogs)(nil),              // 13: runway.v1.OpenLogs
-	(*LogOptions)(nil),            // 14: runway.v1.LogOptions
-	(*LogUpload)(nil),             // 15: runway.v1.LogUpload
-	(*LogLine)(nil),               // 16: runway.v1.LogLine
-	(*LogUploadSummary)(nil),      // 17: runway.v1.LogUploadSummary
-	(*NotLeader)(nil),             // 18: runway.v1.NotLeader
-	(*NodeFacts)(nil),             // 19: runway.v1.NodeFacts
-	(*ReplicaStatus)(nil),         // 20: runway.v1.ReplicaStatus
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*WorkloadKey)(nil),           // 22: runway.v1.WorkloadKey
-	(Goal)(0),                     // 23: runway.v1.Goal
-	(*RevisionSpec)(nil),          // 24: runway.v1.RevisionSpec
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*PortHolders)(nil),           // 2: runway.v1.PortHolders
+	(*Beat)(nil),                  // 3: runway.v1.Beat
+	(*ReplicaReports)(nil),        // 4: runway.v1.ReplicaReports
+	(*ReplicaReport)(nil),         // 5: runway.v1.ReplicaReport
+	(*AgentEvent)(nil),            // 6: runway.v1.AgentEvent
+	(*AssignmentAck)(nil),         // 7: runway.v1.AssignmentAck
+	(*CoordinatorMessage)(nil),    // 8: runway.v1.CoordinatorMessage
+	(*AgentWelcome)(nil),          // 9: runway.v1.AgentWelcome
+	(*AssignmentSet)(nil),         // 10: runway.v1.AssignmentSet
+	(*Assignment)(nil),            // 11: runway.v1.Assignment
+	(*IngressPeer)(nil),           // 12: runway.v1.IngressPeer
+	(*ReportAck)(nil),             // 13: runway.v1.ReportAck
+	(*OpenLogs)(nil),              // 14: runway.v1.OpenLogs
+	(*LogOptions)(nil),            // 15: runway.v1.LogOptions
+	(*LogUpload)(nil),             // 16: runway.v1.LogUpload
+	(*LogLine)(nil),               // 17: runway.v1.LogLine
+	(*LogUploadSummary)(nil),      // 18: runway.v1.LogUploadSummary
+	(*NotLeader)(nil),             // 19: runway.v1.NotLeader
+	nil,                           // 20: runway.v1.PortHolders.ReplicasEntry
+	(*NodeFacts)(nil),             // 21: runway.v1.NodeFacts
+	(*ReplicaStatus)(nil),         // 22: runway.v1.ReplicaStatus
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*WorkloadKey)(nil),           // 24: runway.v1.WorkloadKey
+	(Goal)(0),                     // 25: runway.v1.Goal
+	(*RevisionSpec)(nil),          // 26: runway.v1.RevisionSpec
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
 }
 var file_runway_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: runway.v1.AgentMessage.hello:type_name -> runway.v1.AgentHello
-	2,  // 1: runway.v1.AgentMessage.beat:type_name -> runway.v1.Beat
-	3,  // 2: runway.v1.AgentMessage.reports:type_name -> runway.v1.ReplicaReports
-	6,  // 3: runway.v1.AgentMessage.ack:type_name -> runway.v1.AssignmentAck
-	19, // 4: runway.v1.AgentHello.facts:type_name -> runway.v1.NodeFacts
-	4,  // 5: runway.v1.ReplicaReports.replicas:type_name -> runway.v1.ReplicaReport
-	5,  // 6: runway.v1.ReplicaReports.events:type_name -> runway.v1.AgentEvent
-	20, // 7: runway.v1.ReplicaReport.status:type_name -> runway.v1.ReplicaStatus
-	21, // 8: runway.v1.AgentEvent.at:type_name -> google.protobuf.Timestamp
-	8,  // 9: runway.v1.CoordinatorMessage.welcome:type_name -> runway.v1.AgentWelcome
-	9,  // 10: runway.v1.CoordinatorMessage.assignments:type_name -> runway.v1.AssignmentSet
-	12, // 11: runway.v1.CoordinatorMessage.report_ack:type_name -> runway.v1.ReportAck
-	13, // 12: runway.v1.CoordinatorMessage.open_logs:type_name -> runway.v1.OpenLogs
-	10, // 13: runway.v1.AssignmentSet.assignments:type_name -> runway.v1.Assignment
-	11, // 14: runway.v1.AssignmentSet.ingresses:type_name -> runway.v1.IngressPeer
-	22, // 15: runway.v1.Assignment.workload:type_name -> runway.v1.WorkloadKey
-	23, // 16: runway.v1.Assignment.goal:type_name -> runway.v1.Goal
-	24, // 17: runway.v1.Assignment.spec:type_name -> runway.v1.RevisionSpec
-	14, // 18: runway.v1.OpenLogs.options:type_name -> runway.v1.LogOptions
-	25, // 19: runway.v1.OpenLogs.deadline:type_name -> google.protobuf.Duration
-	21, // 20: runway.v1.LogOptions.since:type_name -> google.protobuf.Timestamp
-	16, // 21: runway.v1.LogUpload.lines:type_name -> runway.v1.LogLine
-	21, // 22: runway.v1.LogLine.at:type_name -> google.protobuf.Timestamp
-	0,  // 23: runway.v1.AgentSession.Connect:input_type -> runway.v1.AgentMessage
-	15, // 24: runway.v1.AgentSession.UploadLogs:input_type -> runway.v1.LogUpload
-	7,  // 25: runway.v1.AgentSession.Connect:output_type -> runway.v1.CoordinatorMessage
-	17, // 26: runway.v1.AgentSession.UploadLogs:output_type -> runway.v1.LogUploadSummary
-	25, // [25:27] is the sub-list for method output_type
-	23, // [23:25] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	3,  // 1: runway.v1.AgentMessage.beat:type_name -> runway.v1.Beat
+	4,  // 2: runway.v1.AgentMessage.reports:type_name -> runway.v1.ReplicaReports
+	7,  // 3: runway.v1.AgentMessage.ack:type_name -> runway.v1.AssignmentAck
+	21, // 4: runway.v1.AgentHello.facts:type_name -> runway.v1.NodeFacts
+	20, // 5: runway.v1.PortHolders.replicas:type_name -> runway.v1.PortHolders.ReplicasEntry
+	5,  // 6: runway.v1.ReplicaReports.replicas:type_name -> runway.v1.ReplicaReport
+	6,  // 7: runway.v1.ReplicaReports.events:type_name -> runway.v1.AgentEvent
+	22, // 8: runway.v1.ReplicaReport.status:type_name -> runway.v1.ReplicaStatus
+	23, // 9: runway.v1.AgentEvent.at:type_name -> google.protobuf.Timestamp
+	9,  // 10: runway.v1.CoordinatorMessage.welcome:type_name -> runway.v1.AgentWelcome
+	10, // 11: runway.v1.CoordinatorMessage.assignments:type_name -> runway.v1.AssignmentSet
+	13, // 12: runway.v1.CoordinatorMessage.report_ack:type_name -> runway.v1.ReportAck
+	14, // 13: runway.v1.CoordinatorMessage.open_logs:type_name -> runway.v1.OpenLogs
+	11, // 14: runway.v1.AssignmentSet.assignments:type_name -> runway.v1.Assignment
+	12, // 15: runway.v1.AssignmentSet.ingresses:type_name -> runway.v1.IngressPeer
+	24, // 16: runway.v1.Assignment.workload:type_name -> runway.v1.WorkloadKey
+	25, // 17: runway.v1.Assignment.goal:type_name -> runway.v1.Goal
+	26, // 18: runway.v1.Assignment.spec:type_name -> runway.v1.RevisionSpec
+	15, // 19: runway.v1.OpenLogs.options:type_name -> runway.v1.LogOptions
+	27, // 20: runway.v1.OpenLogs.deadline:type_name -> google.protobuf.Duration
+	23, // 21: runway.v1.LogOptions.since:type_name -> google.protobuf.Timestamp
+	17, // 22: runway.v1.LogUpload.lines:type_name -> runway.v1.LogLine
+	23, // 23: runway.v1.LogLine.at:type_name -> google.protobuf.Timestamp
+	0,  // 24: runway.v1.AgentSession.Connect:input_type -> runway.v1.AgentMessage
+	16, // 25: runway.v1.AgentSession.UploadLogs:input_type -> runway.v1.LogUpload
+	8,  // 26: runway.v1.AgentSession.Connect:output_type -> runway.v1.CoordinatorMessage
+	18, // 27: runway.v1.AgentSession.UploadLogs:output_type -> runway.v1.LogUploadSummary
+	26, // [26:28] is the sub-list for method output_type
+	24, // [24:26] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_agent_proto_init() }
@@ -1570,7 +1625,7 @@ func file_runway_v1_agent_proto_init() {
 		(*AgentMessage_Reports)(nil),
 		(*AgentMessage_Ack)(nil),
 	}
-	file_runway_v1_agent_proto_msgTypes[7].OneofWrappers = []any{
+	file_runway_v1_agent_proto_msgTypes[8].OneofWrappers = []any{
 		(*CoordinatorMessage_Welcome)(nil),
 		(*CoordinatorMessage_Assignments)(nil),
 		(*CoordinatorMessage_ReportAck)(nil),
@@ -1582,7 +1637,7 @@ func file_runway_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_agent_proto_rawDesc), len(file_runway_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -139,9 +139,11 @@ func (*IngressMessage_Ack) isIngressMessage_Message() {}
 func (*IngressMessage_Stats) isIngressMessage_Message() {}
 
 type IngressHello struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Facts         *IngressFacts          `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Facts *IngressFacts          `protobuf:"bytes,2,opt,name=facts,proto3" json:"facts,omitempty"`
+	// Every Beat is to be answered; an older ingress would not understand it.
+	AnswerBeats   bool `protobuf:"varint,5,opt,name=answer_beats,json=answerBeats,proto3" json:"answer_beats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +190,13 @@ func (x *IngressHello) GetFacts() *IngressFacts {
 		return x.Facts
 	}
 	return nil
+}
+
+func (x *IngressHello) GetAnswerBeats() bool {
+	if x != nil {
+		return x.AnswerBeats
+	}
+	return false
 }
 
 // RouteAck confirms that every request from now on is routed by this generation.
@@ -481,6 +490,7 @@ type RouteMessage struct {
 	//	*RouteMessage_Welcome
 	//	*RouteMessage_Routes
 	//	*RouteMessage_Stats
+	//	*RouteMessage_Beat
 	Message       isRouteMessage_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -550,6 +560,15 @@ func (x *RouteMessage) GetStats() *StatsRequest {
 	return nil
 }
 
+func (x *RouteMessage) GetBeat() *Beat {
+	if x != nil {
+		if x, ok := x.Message.(*RouteMessage_Beat); ok {
+			return x.Beat
+		}
+	}
+	return nil
+}
+
 type isRouteMessage_Message interface {
 	isRouteMessage_Message()
 }
@@ -566,11 +585,19 @@ type RouteMessage_Stats struct {
 	Stats *StatsRequest `protobuf:"bytes,3,opt,name=stats,proto3,oneof"`
 }
 
+type RouteMessage_Beat struct {
+	// The newest beat of the ingress that was received. It counts as live for 3 s
+	// from then on, so what it routes by is true for that long.
+	Beat *Beat `protobuf:"bytes,4,opt,name=beat,proto3,oneof"`
+}
+
 func (*RouteMessage_Welcome) isRouteMessage_Message() {}
 
 func (*RouteMessage_Routes) isRouteMessage_Message() {}
 
 func (*RouteMessage_Stats) isRouteMessage_Message() {}
+
+func (*RouteMessage_Beat) isRouteMessage_Message() {}
 
 // StatsRequest asks for an IngressStats at once, an empty one too, instead of with
 // the next beat.
@@ -1037,13 +1064,16 @@ func (x *IngressRecord) GetHttpsPort() uint32 {
 
 // NodeNetwork tells which gateway serves the replicas that a question comes from.
 type NodeNetwork struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	NodeAddress   string                 `protobuf:"bytes,2,opt,name=node_address,json=nodeAddress,proto3" json:"node_address,omitempty"`
-	Subnet        string                 `protobuf:"bytes,3,opt,name=subnet,proto3" json:"subnet,omitempty"`
-	Gateway       string                 `protobuf:"bytes,4,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Node        string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	NodeAddress string                 `protobuf:"bytes,2,opt,name=node_address,json=nodeAddress,proto3" json:"node_address,omitempty"`
+	Subnet      string                 `protobuf:"bytes,3,opt,name=subnet,proto3" json:"subnet,omitempty"`
+	Gateway     string                 `protobuf:"bytes,4,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// Where the node tells which replicas its node ports lead to, see PortHolders;
+	// empty when it does not.
+	IdentityAddress string `protobuf:"bytes,5,opt,name=identity_address,json=identityAddress,proto3" json:"identity_address,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *NodeNetwork) Reset() {
@@ -1100,6 +1130,13 @@ func (x *NodeNetwork) GetSubnet() string {
 func (x *NodeNetwork) GetGateway() string {
 	if x != nil {
 		return x.Gateway
+	}
+	return ""
+}
+
+func (x *NodeNetwork) GetIdentityAddress() string {
+	if x != nil {
+		return x.IdentityAddress
 	}
 	return ""
 }
@@ -1213,10 +1250,11 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x04beat\x18\x02 \x01(\v2\x0f.runway.v1.BeatH\x00R\x04beat\x12'\n" +
 	"\x03ack\x18\x03 \x01(\v2\x13.runway.v1.RouteAckH\x00R\x03ack\x12/\n" +
 	"\x05stats\x18\x04 \x01(\v2\x17.runway.v1.IngressStatsH\x00R\x05statsB\t\n" +
-	"\amessage\"v\n" +
+	"\amessage\"\x99\x01\n" +
 	"\fIngressHello\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
-	"\x05facts\x18\x02 \x01(\v2\x17.runway.v1.IngressFactsR\x05factsJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05R\vincarnationR\n" +
+	"\x05facts\x18\x02 \x01(\v2\x17.runway.v1.IngressFactsR\x05facts\x12!\n" +
+	"\fanswer_beats\x18\x05 \x01(\bR\vanswerBeatsJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05R\vincarnationR\n" +
 	"generation\"\xdb\x02\n" +
 	"\bRouteAck\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x1e\n" +
@@ -1244,11 +1282,12 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\alatency\x18\x04 \x03(\x04R\alatency\x12\x1f\n" +
 	"\vlatency_sum\x18\x05 \x01(\x01R\n" +
 	"latencySum\x12\x1b\n" +
-	"\tin_flight\x18\x06 \x01(\x04R\binFlight\"\xb0\x01\n" +
+	"\tin_flight\x18\x06 \x01(\x04R\binFlight\"\xd7\x01\n" +
 	"\fRouteMessage\x125\n" +
 	"\awelcome\x18\x01 \x01(\v2\x19.runway.v1.IngressWelcomeH\x00R\awelcome\x12-\n" +
 	"\x06routes\x18\x02 \x01(\v2\x13.runway.v1.RouteSetH\x00R\x06routes\x12/\n" +
-	"\x05stats\x18\x03 \x01(\v2\x17.runway.v1.StatsRequestH\x00R\x05statsB\t\n" +
+	"\x05stats\x18\x03 \x01(\v2\x17.runway.v1.StatsRequestH\x00R\x05stats\x12%\n" +
+	"\x04beat\x18\x04 \x01(\v2\x0f.runway.v1.BeatH\x00R\x04beatB\t\n" +
 	"\amessage\"(\n" +
 	"\fStatsRequest\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\"[\n" +
@@ -1287,12 +1326,13 @@ const file_runway_v1_ingress_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
 	"\x10public_addresses\x18\x02 \x03(\tR\x0fpublicAddresses\x12\x1d\n" +
 	"\n" +
-	"https_port\x18\x04 \x01(\rR\thttpsPortJ\x04\b\x03\x10\x04J\x04\b\x05\x10\x06R\thttp_portR\x06region\"v\n" +
+	"https_port\x18\x04 \x01(\rR\thttpsPortJ\x04\b\x03\x10\x04J\x04\b\x05\x10\x06R\thttp_portR\x06region\"\xa1\x01\n" +
 	"\vNodeNetwork\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12!\n" +
 	"\fnode_address\x18\x02 \x01(\tR\vnodeAddress\x12\x16\n" +
 	"\x06subnet\x18\x03 \x01(\tR\x06subnet\x12\x18\n" +
-	"\agateway\x18\x04 \x01(\tR\agateway\"@\n" +
+	"\agateway\x18\x04 \x01(\tR\agateway\x12)\n" +
+	"\x10identity_address\x18\x05 \x01(\tR\x0fidentityAddress\"@\n" +
 	"\x16SignCertificateRequest\x12\x10\n" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\x12\x14\n" +
 	"\x05names\x18\x02 \x03(\tR\x05names\"/\n" +
@@ -1352,25 +1392,26 @@ var file_runway_v1_ingress_proto_depIdxs = []int32{
 	7,  // 10: runway.v1.RouteMessage.welcome:type_name -> runway.v1.IngressWelcome
 	8,  // 11: runway.v1.RouteMessage.routes:type_name -> runway.v1.RouteSet
 	6,  // 12: runway.v1.RouteMessage.stats:type_name -> runway.v1.StatsRequest
-	9,  // 13: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
-	18, // 14: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
-	11, // 15: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
-	12, // 16: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
-	18, // 17: runway.v1.RouteSet.withdrawn:type_name -> runway.v1.WorkloadKey
-	18, // 18: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
-	20, // 19: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
-	19, // 20: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
-	10, // 21: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
-	19, // 22: runway.v1.Endpoint.drain_timeout:type_name -> google.protobuf.Duration
-	0,  // 23: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
-	13, // 24: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
-	5,  // 25: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
-	14, // 26: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
-	25, // [25:27] is the sub-list for method output_type
-	23, // [23:25] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	15, // 13: runway.v1.RouteMessage.beat:type_name -> runway.v1.Beat
+	9,  // 14: runway.v1.RouteSet.routes:type_name -> runway.v1.Route
+	18, // 15: runway.v1.RouteSet.removed:type_name -> runway.v1.WorkloadKey
+	11, // 16: runway.v1.RouteSet.ingresses:type_name -> runway.v1.IngressRecord
+	12, // 17: runway.v1.RouteSet.networks:type_name -> runway.v1.NodeNetwork
+	18, // 18: runway.v1.RouteSet.withdrawn:type_name -> runway.v1.WorkloadKey
+	18, // 19: runway.v1.Route.workload:type_name -> runway.v1.WorkloadKey
+	20, // 20: runway.v1.Route.protocol:type_name -> runway.v1.Protocol
+	19, // 21: runway.v1.Route.request_timeout:type_name -> google.protobuf.Duration
+	10, // 22: runway.v1.Route.endpoints:type_name -> runway.v1.Endpoint
+	19, // 23: runway.v1.Endpoint.drain_timeout:type_name -> google.protobuf.Duration
+	0,  // 24: runway.v1.IngressSession.Connect:input_type -> runway.v1.IngressMessage
+	13, // 25: runway.v1.IngressSession.SignCertificate:input_type -> runway.v1.SignCertificateRequest
+	5,  // 26: runway.v1.IngressSession.Connect:output_type -> runway.v1.RouteMessage
+	14, // 27: runway.v1.IngressSession.SignCertificate:output_type -> runway.v1.SignCertificateResponse
+	26, // [26:28] is the sub-list for method output_type
+	24, // [24:26] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_ingress_proto_init() }
@@ -1390,6 +1431,7 @@ func file_runway_v1_ingress_proto_init() {
 		(*RouteMessage_Welcome)(nil),
 		(*RouteMessage_Routes)(nil),
 		(*RouteMessage_Stats)(nil),
+		(*RouteMessage_Beat)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

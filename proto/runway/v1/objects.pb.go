@@ -3036,11 +3036,14 @@ type NodeFacts struct {
 	RuntimeVersion         string            `protobuf:"bytes,14,opt,name=runtime_version,json=runtimeVersion,proto3" json:"runtime_version,omitempty"`
 	KernelVersion          string            `protobuf:"bytes,15,opt,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"`
 	// Network of the replicas on this node, CIDR, and the bridge's own address.
-	Subnet        string `protobuf:"bytes,16,opt,name=subnet,proto3" json:"subnet,omitempty"`
-	Gateway       string `protobuf:"bytes,17,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	BootId        string `protobuf:"bytes,18,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Subnet  string `protobuf:"bytes,16,opt,name=subnet,proto3" json:"subnet,omitempty"`
+	Gateway string `protobuf:"bytes,17,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	BootId  string `protobuf:"bytes,18,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// host:port at which the agent tells ingresses which replicas its node ports lead
+	// to; empty when it does not.
+	IdentityAddress string `protobuf:"bytes,19,opt,name=identity_address,json=identityAddress,proto3" json:"identity_address,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *NodeFacts) Reset() {
@@ -3195,6 +3198,13 @@ func (x *NodeFacts) GetGateway() string {
 func (x *NodeFacts) GetBootId() string {
 	if x != nil {
 		return x.BootId
+	}
+	return ""
+}
+
+func (x *NodeFacts) GetIdentityAddress() string {
+	if x != nil {
+		return x.IdentityAddress
 	}
 	return ""
 }
@@ -4311,7 +4321,7 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x05facts\x18\x05 \x01(\v2\x14.runway.v1.NodeFactsR\x05facts\x12-\n" +
 	"\x06status\x18\x06 \x01(\v2\x15.runway.v1.NodeStatusR\x06status\"&\n" +
 	"\bNodeSpec\x12\x1a\n" +
-	"\bcordoned\x18\x01 \x01(\bR\bcordoned\"\xf8\x05\n" +
+	"\bcordoned\x18\x01 \x01(\bR\bcordoned\"\xa3\x06\n" +
 	"\tNodeFacts\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x12\x12\n" +
@@ -4332,7 +4342,8 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x0ekernel_version\x18\x0f \x01(\tR\rkernelVersion\x12\x16\n" +
 	"\x06subnet\x18\x10 \x01(\tR\x06subnet\x12\x18\n" +
 	"\agateway\x18\x11 \x01(\tR\agateway\x12\x17\n" +
-	"\aboot_id\x18\x12 \x01(\tR\x06bootId\x1a9\n" +
+	"\aboot_id\x18\x12 \x01(\tR\x06bootId\x12)\n" +
+	"\x10identity_address\x18\x13 \x01(\tR\x0fidentityAddress\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8b\x01\n" +
