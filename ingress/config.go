@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,9 @@ type Config struct {
 	// Coordinator is a connection that finds the leader, with the certificate of
 	// this ingress.
 	Coordinator grpc.ClientConnInterface
+	// Nodes is for connections to agents: they are asked which replica a node port
+	// leads to while the routes may be old.
+	Nodes *tls.Config
 	// Facts is what the coordinator is told; ports that are 0 are taken from the
 	// listeners.
 	Facts *runwayv1.IngressFacts
@@ -69,6 +73,7 @@ func (c Config) Validate() error {
 	require(c.Name != "", "name is empty")
 	require(c.DataDir != "", "data folder is empty")
 	require(c.Coordinator != nil, "connection to the coordinator is missing")
+	require(c.Nodes != nil, "TLS configuration for nodes is missing")
 	require(c.Facts != nil, "facts are missing")
 	require(len(c.HTTPS)+len(c.InternalHTTP) > 0, "no address to serve on")
 	require(c.DrainTimeout > 0, "drain timeout is not positive")

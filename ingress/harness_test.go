@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -55,6 +56,7 @@ type fakeCoordinator struct {
 	signErr  error
 	signed   []string
 	hangUp   chan struct{}
+	last     error // of the sessions that are broken
 	welcomes string
 }
 
@@ -64,6 +66,7 @@ func newFakeCoordinator(t *testing.T) *fakeCoordinator {
 		said:     make(chan *runwayv1.IngressMessage, 1000),
 		streams:  make(chan grpc.BidiStreamingServer[runwayv1.IngressMessage, runwayv1.RouteMessage], 10),
 		hangUp:   make(chan struct{}),
+		last:     errors.New("hung up"),
 		welcomes: testIncarnation,
 	}
 	var err error
@@ -113,7 +116,9 @@ func (f *fakeCoordinator) Connect(stream grpc.BidiStreamingServer[runwayv1.Ingre
 	}()
 	select {
 	case <-hangUp:
-		return errors.New("hung up")
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.last
 	case <-stream.Context().Done():
 		return nil
 	}
@@ -237,7 +242,7 @@ func newRoute(service string, addresses ...string) *runwayv1.Route {
 func config(t *testing.T, dir string, coordinator grpc.ClientConnInterface) Config {
 	t.Helper()
 	return Config{
-		Name: "edge-1", DataDir: dir, Coordinator: coordinator, Facts: &runwayv1.IngressFacts{Region: "local"},
+		Name: "edge-1", DataDir: dir, Coordinator: coordinator, Nodes: &tls.Config{MinVersion: tls.VersionTLS13}, Facts: &runwayv1.IngressFacts{Region: "local"},
 		HTTPS: []string{"127.0.0.1:0"}, DrainTimeout: DefaultDrainTimeout,
 		Listen:   func(string, string) (net.Listener, error) { return bufconn.Listen(1), nil },
 		Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -22,6 +22,7 @@ import (
 	"github.com/runway-platform/runway/ingress/handover"
 	"github.com/runway-platform/runway/ingress/route"
 	"github.com/runway-platform/runway/ingress/stats"
+	"github.com/runway-platform/runway/ingress/verify"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -46,6 +47,10 @@ type Ingress struct {
 	claims    chan *handover.Claim
 	successor chan struct{}
 	yielded   sync.Once
+
+	// standing is until when the routes are certainly true; verifier asks nodes after it.
+	standing *verify.Standing
+	verifier *verify.Verifier
 }
 
 // New opens the listeners and loads the last good routes and certificates. It
@@ -59,7 +64,7 @@ func New(cfg Config) (*Ingress, error) {
 	}
 	i := &Ingress{
 		cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds()),
-		nudged: make(chan struct{}, 1), claims: make(chan *handover.Claim), successor: make(chan struct{}),
+		nudged: make(chan struct{}, 1), claims: make(chan *handover.Claim), successor: make(chan struct{}), standing: verify.NewStanding(),
 	}
 	coordinator := runwayv1.NewIngressSessionClient(cfg.Coordinator)
 	var err error
@@ -70,6 +75,9 @@ func New(cfg Config) (*Ingress, error) {
 	}
 	i.book = newBook(i.live, i.certs, filepath.Join(cfg.DataDir, "routes"), i.log)
 	loaded := i.book.load()
+	i.verifier = verify.New(verify.Config{
+		Standing: i.standing, Routes: i.book.routes, Asker: verify.Over(cfg.Nodes), Log: cfg.Log,
+	})
 	if i.sockets, err = openSockets(cfg); err != nil {
 		return nil, err
 	}
@@ -104,6 +112,7 @@ func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 		return errors.Join(err, i.sockets.close())
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer i.verifier.Close()
 	defer cancel()
 	defer context.AfterFunc(ctx, i.leave)()
 	group, background := errgroup.WithContext(background)
@@ -168,6 +177,7 @@ func (i *Ingress) serve(ctx, background context.Context, serving func()) error {
 		Routes:         i.live,
 		Certificates:   i.certs,
 		Stats:          i.stats,
+		Admit:          i.verifier.Admit,
 		DataDir:        filepath.Join(i.cfg.DataDir, "caddy"),
 		HTTPSPort:      int(i.session.facts.GetHttpsPort()),
 		TrustedProxies: i.cfg.TrustedProxies,

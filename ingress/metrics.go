@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/runway-platform/runway/ingress/stats"
+	"github.com/runway-platform/runway/ingress/verify"
 )
 
 // metrics exports the state of an Ingress when it is asked for. Labels name
@@ -17,7 +18,7 @@ type metrics struct {
 
 	requests, latency, inFlight                                       *prometheus.Desc
 	routes, generation, age, up, refused, withheld, held, certificate *prometheus.Desc
-	unsaved, failed                                                   *prometheus.Desc
+	unsaved, failed, checks                                           *prometheus.Desc
 }
 
 func newMetrics(i *Ingress) *metrics {
@@ -41,6 +42,7 @@ func newMetrics(i *Ingress) *metrics {
 		failed:      desc("route_saves_failed_total", "Writes of the routes to disk that failed; each is tried again."),
 		held:        desc("replicas_held", "Replicas without a route that still have requests in flight."),
 		certificate: desc("certificates_missing", "Public names without a certificate."),
+		checks:      desc("identity_checks_total", "Connections to replicas that were checked at the node, as the routes may be old.", "result"),
 	}
 }
 
@@ -49,7 +51,7 @@ func newMetrics(i *Ingress) *metrics {
 // Describe sends the description of every metric.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		m.requests, m.latency, m.inFlight, m.routes, m.generation, m.age, m.up, m.refused, m.withheld, m.held, m.certificate, m.unsaved, m.failed,
+		m.requests, m.latency, m.inFlight, m.routes, m.generation, m.age, m.up, m.refused, m.withheld, m.held, m.certificate, m.unsaved, m.failed, m.checks,
 	} {
 		to <- d
 	}
@@ -74,6 +76,9 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	to <- prometheus.MustNewConstMetric(m.failed, prometheus.CounterValue, float64(i.book.failed.Load()))
 	to <- prometheus.MustNewConstMetric(m.refused, prometheus.CounterValue, float64(i.session.refused.Load()))
+	for result, word := range verify.Verdicts {
+		to <- prometheus.MustNewConstMetric(m.checks, prometheus.CounterValue, float64(i.verifier.Checks(verify.Verdict(result))), word)
+	}
 	bounds := i.stats.Bounds()
 	for _, c := range i.stats.Snapshot() {
 		m.collectWorkload(to, c, bounds)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -108,12 +110,15 @@ func (s *session) follow(ctx context.Context, coordinator runwayv1.IngressSessio
 	s.ingress.certs.Retry()
 	err = f.loop(ctx)
 	s.fresh.end(time.Now())
+	if status.Code(err) == codes.Aborted { // removed, or replaced by another process
+		s.ingress.standing.End()
+	}
 	return f.synced, err
 }
 
 func (s *session) hello() *runwayv1.IngressMessage {
 	return &runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Hello{Hello: &runwayv1.IngressHello{
-		Name: s.name, Facts: s.facts,
+		Name: s.name, Facts: s.facts, AnswerBeats: true,
 	}}}
 }
 
@@ -157,6 +162,7 @@ type following struct {
 	// sent is when it was; unconfirmed is since when a newer set is in use.
 	sent, unconfirmed time.Time
 	sequence          uint64
+	beats             beats
 	// asked is the newest request for statistics.
 	asked uint64
 	// arrived is called once a set is in use and confirmed, and may be again.
@@ -220,8 +226,13 @@ func (f *following) loop(ctx context.Context) error {
 	}
 }
 
-// take puts a set into use, or answers a request for statistics.
+// take puts a set into use, answers a request for statistics, or hears that a beat
+// has arrived.
 func (f *following) take(m *runwayv1.RouteMessage) error {
+	if beat := m.GetBeat(); beat != nil {
+		f.answered(beat.GetSequence())
+		return nil
+	}
 	if request := m.GetStats(); request != nil {
 		f.asked = request.GetRequest()
 		return f.count(true)
@@ -230,9 +241,13 @@ func (f *following) take(m *runwayv1.RouteMessage) error {
 	if set == nil {
 		return fmt.Errorf("take routes: %w", errProtocol)
 	}
+	before := f.synced
 	if err := f.apply(set); err != nil {
 		f.refused.Add(1)
 		return fmt.Errorf("take routes: %w", err)
+	}
+	if f.synced && !before {
+		return f.beat() // its answer proves the routes a second sooner
 	}
 	return nil
 }
@@ -240,6 +255,7 @@ func (f *following) take(m *runwayv1.RouteMessage) error {
 // beat tells that this ingress lives and what it served.
 func (f *following) beat() error {
 	f.sequence++
+	f.beats.sent(f.sequence, time.Now(), f.synced && f.refusal == nil)
 	if err := f.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Beat{
 		Beat: &runwayv1.Beat{Sequence: f.sequence},
 	}}); err != nil {

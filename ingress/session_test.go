@@ -250,12 +250,14 @@ func TestSession_BeatsAndReportsCountsAlsoOfTheTimeWithoutSession(t *testing.T) 
 		i, stop := follow(t, config(t, dir, f.dial(t)))
 		defer stop()
 		send(t, <-f.streams, &runwayv1.RouteSet{Generation: 1, Full: true, Routes: []*runwayv1.Route{newRoute("web", "10.0.0.1:20000")}})
-		next(t, f, acks)
+		if first := next(t, f, beatsOf); first.GetSequence() != 1 {
+			t.Errorf("the beat that goes with the first set has number %d", first.GetSequence())
+		}
 		start := time.Now()
 		for n := range uint64(3) {
-			beat := next(t, f, func(m *runwayv1.IngressMessage) *runwayv1.Beat { return m.GetBeat() })
-			if beat.GetSequence() != n+1 {
-				t.Errorf("beat %d has number %d", n+1, beat.GetSequence())
+			beat := next(t, f, beatsOf)
+			if beat.GetSequence() != n+2 {
+				t.Errorf("beat %d has number %d", n+2, beat.GetSequence())
 			}
 		}
 		if took := time.Since(start); took < 2*time.Second || took > 4*time.Second {

@@ -74,6 +74,9 @@ func (s *ingressSettings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if config.Nodes, err = identity.PeerTLS(runwayv1.Role_ROLE_NODE); err != nil {
+		return err
+	}
 	process, err := ingress.New(config)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"strings"
@@ -31,7 +32,7 @@ func TestIngress_DNSFailsBeforeServing(t *testing.T) {
 			t.Parallel()
 			log := slog.New(slog.DiscardHandler)
 			s := &ingressSettings{dns: test.dns, upstreams: []string{test.upstream}}
-			s.ingress = ingress.Config{Name: "edge", HTTPS: []string{"127.0.0.1:0"}, DrainTimeout: ingress.DefaultDrainTimeout}
+			s.ingress = ingress.Config{Name: "edge", HTTPS: []string{"127.0.0.1:0"}, DrainTimeout: ingress.DefaultDrainTimeout, Nodes: &tls.Config{MinVersion: tls.VersionTLS13}}
 			s.member.dataDir = t.TempDir()
 			conn, err := grpc.NewClient("passthrough:///nowhere", grpc.WithTransportCredentials(insecure.NewCredentials()))
 			if err != nil {

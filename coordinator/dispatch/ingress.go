@@ -27,6 +27,8 @@ type ingressSession struct {
 	*session
 	d      *Dispatcher
 	stream ingressStream
+	// beats is the newest beat that is to be answered.
+	beats *latest
 
 	mu          sync.Mutex
 	incarnation string
@@ -56,7 +58,9 @@ func (i ingressService) Connect(stream ingressStream) error {
 		return err
 	}
 	defer base.close()
-	s := &ingressSession{session: base, d: i.d, stream: stream, accepted: make(chan struct{}, 1), everything: make(chan struct{}, 1)}
+	s := &ingressSession{
+		session: base, d: i.d, stream: stream, beats: newLatest(), accepted: make(chan struct{}, 1), everything: make(chan struct{}, 1),
+	}
 	err = s.run()
 	i.d.log.Info("ingress session ended", "ingress_id", s.id, "err", err)
 	return statusOf(err)
@@ -90,7 +94,7 @@ func (s *ingressSession) run() error {
 	s.d.enterIngress(s)
 	defer s.d.leaveIngress(s)
 	s.d.log.Info("ingress session began", "ingress_id", s.id, "name", ingress.GetName())
-	return s.d.serve(s.session, s.receive, func() error { return s.send(ingress) })
+	return s.d.serve(s.session, func() error { return s.receive(hello.GetAnswerBeats()) }, func() error { return s.send(ingress) })
 }
 
 // register writes what the ingress says of itself, unless the state has it. One that
@@ -115,7 +119,7 @@ func (s *ingressSession) register(hello *runwayv1.IngressHello) (*runwayv1.Ingre
 }
 
 // receive takes beats, confirmations and statistics.
-func (s *ingressSession) receive() error {
+func (s *ingressSession) receive(answerBeats bool) error {
 	for {
 		message, err := s.stream.Recv()
 		if err != nil {
@@ -124,6 +128,9 @@ func (s *ingressSession) receive() error {
 		s.d.config.Presence.Beat(s.id, time.Now())
 		switch m := message.GetMessage().(type) {
 		case *runwayv1.IngressMessage_Beat:
+			if answerBeats {
+				s.beats.set(m.Beat.GetSequence())
+			}
 		case *runwayv1.IngressMessage_Ack:
 			if err := s.confirm(m.Ack); err != nil {
 				return err
@@ -190,10 +197,19 @@ func (s *ingressSession) send(ingress *runwayv1.Ingress) error {
 			why = repeated
 		case <-asked:
 		case <-removed:
+		case <-s.beats.wake:
+			if err := s.answer(s.beats.get()); err != nil {
+				return err
+			}
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
 		}
 	}
+}
+
+// answer tells the ingress that it was heard of: what it routes by holds for a while.
+func (s *ingressSession) answer(beat uint64) error {
+	return s.write(&runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Beat{Beat: &runwayv1.Beat{Sequence: beat}}})
 }
 
 // ask requests statistics now, instead of with the next beat, unless the ingress was

@@ -35,13 +35,19 @@ type fakeIngress struct {
 
 func (b *bench) ingress(id string) *fakeIngress {
 	b.t.Helper()
+	return b.ingressThat(id, false)
+}
+
+// ingressThat has its beats answered, or is too old to ask for it.
+func (b *bench) ingressThat(id string, answerBeats bool) *fakeIngress {
+	b.t.Helper()
 	stream, err := runwayv1.NewIngressSessionClient(b.conn).Connect(b.as(runwayv1.Role_ROLE_INGRESS, id))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	i := &fakeIngress{t: b.t, stream: stream, id: id}
 	i.send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Hello{Hello: &runwayv1.IngressHello{
-		Name: id, Facts: coordinatortest.RegisterIngress(id).GetFacts(),
+		Name: id, Facts: coordinatortest.RegisterIngress(id).GetFacts(), AnswerBeats: answerBeats,
 	}}})
 	if welcome := i.receive().GetWelcome(); welcome.GetIngress() != id || welcome.GetIncarnation() != "first" {
 		b.t.Fatalf("welcome = %v", welcome)
@@ -137,6 +143,29 @@ func TestIngress_ConfirmationReachesTheControllers(t *testing.T) {
 	}
 	i.ends(codes.Unknown) // io.EOF
 	eventually(t, "taken back", func() bool { return b.presence.Acks()["i1"].Generation == 0 })
+}
+
+func TestIngress_BeatsAreAnsweredToThoseWhoAsk(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, coordinatortest.NewState(t), nil)
+	b.routes.publish(setOf(5))
+	beat := func(sequence uint64) *runwayv1.IngressMessage {
+		return &runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Beat{Beat: &runwayv1.Beat{Sequence: sequence}}}
+	}
+	asks, older := b.ingressThat("i1", true), b.ingress("i2")
+	for _, i := range []*fakeIngress{asks, older} {
+		i.receive()
+		i.send(beat(7))
+	}
+	if got := asks.receive(); got.GetBeat().GetSequence() != 7 {
+		t.Errorf("answer to beat 7 = %v", got)
+	}
+	older.ack(5)
+	eventually(t, "what comes after the beat is taken", func() bool { return b.presence.Acks()["i2"].Generation == 5 })
+	b.routes.publish(setOf(6))
+	if got := older.receive(); got.GetRoutes().GetGeneration() != 6 {
+		t.Errorf("an ingress that does not ask received %v before the next set", got)
+	}
 }
 
 func TestIngress_CannotConfirmWhatItWasNotSent(t *testing.T) {

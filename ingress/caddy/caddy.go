@@ -44,12 +44,19 @@ type Listeners struct {
 	InternalHTTP []net.Listener
 }
 
+// Admit is what decides about new connections, see verify.Verifier.
+type Admit func(ctx context.Context, conn net.Conn, target *route.Target) (net.Conn, error)
+
 // Config is everything that the proxy needs.
 type Config struct {
 	Listeners    Listeners
 	Routes       *route.Live
 	Certificates Certificates
 	Stats        *stats.Recorder
+	// Admit decides about a connection that was just made to a replica, before
+	// anything is sent over it: it returns the one to use, or closes it and returns
+	// why, verify.ErrWrong when it leads elsewhere. Nil admits every connection.
+	Admit Admit
 	// DataDir is where Caddy may write; it is made when it is missing.
 	DataDir string
 	// HTTPSPort is the port that redirects point at.

@@ -96,6 +96,7 @@ func startProxy() (*fixture, func() error, error) {
 		Routes: f.routes, Stats: f.stats, Certificates: f.ca, DataDir: dir + "/data", HTTPSPort: 8443,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix(trustedClient + "/32")},
 		DrainTimeout:   testDrain,
+		Admit:          admitted,
 		Log:            slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	if err := f.listen(&cfg.Listeners); err != nil {

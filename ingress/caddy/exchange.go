@@ -53,6 +53,8 @@ type exchange struct {
 	body     *requestBody
 	// leaving tells that the process ends: its clients are to connect elsewhere.
 	leaving *atomic.Bool
+	// misled: a node port led to another replica than the route says.
+	misled bool
 
 	protocol route.Protocol
 	timeout  time.Duration

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runway-platform/runway/ingress/route"
 	"github.com/runway-platform/runway/ingress/stats"
+	"github.com/runway-platform/runway/ingress/verify"
 	"github.com/runway-platform/runway/proto/code"
 )
 
@@ -52,7 +53,7 @@ func (h *handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.routes, h.stats, h.door, h.streams = cfg.Routes, cfg.Stats, cfg.door, cfg.streams
-	h.dialer = newTransport((&net.Dialer{Timeout: dialTimeout}).DialContext)
+	h.dialer = newTransport((&net.Dialer{Timeout: dialTimeout}).DialContext, cfg.Admit)
 	h.proxy = &reverseproxy.Handler{
 		Transport:     h.dialer,
 		LoadBalancing: &reverseproxy.LoadBalancing{SelectionPolicy: leasedUpstream{}},
@@ -118,6 +119,8 @@ func (h *handler) refuseUnrouted(x *exchange, lease route.Lease, err error, trie
 	switch {
 	case errors.Is(err, route.ErrUnknownHost):
 		x.refuse(http.StatusNotFound, code.UnknownHost)
+	case x.misled:
+		h.refuse(x, lease.Route, http.StatusBadGateway, code.WrongReplica)
 	case tried > 0:
 		h.refuse(x, lease.Route, http.StatusBadGateway, code.UpstreamRefused)
 	default:
@@ -153,6 +156,7 @@ func (h *handler) attempt(x *exchange, r *http.Request, lease route.Lease, next 
 	var dial reverseproxy.DialError
 	if errors.As(err, &dial) && x.status == 0 && r.Context().Err() == nil {
 		lease.Eject(time.Now())
+		x.misled = x.misled || errors.Is(err, verify.ErrWrong)
 		if x.rewind() {
 			outcome = untaken
 			return false

@@ -154,7 +154,7 @@ func TestTransport_SendsAgainWhatWasNotSent(t *testing.T) {
 			return brittle{conn, &whole}, err
 		}
 		return brittle{conn, &broken}, err
-	}).once
+	}, nil).once
 	defer transport.CloseIdleConnections()
 	want := strings.Repeat("0123456789", 20_000)
 	for range 2 {

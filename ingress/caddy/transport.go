@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/runway-platform/runway/ingress/route"
 )
@@ -49,7 +48,8 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 // must not be sent twice have connections of their own.
 type transport struct{ http1, once, h2c *http.Transport }
 
-func newTransport(dial dialFunc) *transport {
+func newTransport(dial dialFunc, admit Admit) *transport {
+	dial = toTarget(dial, admit)
 	h1, h2c := new(http.Protocols), new(http.Protocols)
 	h1.SetHTTP1(true)
 	h2c.SetUnencryptedHTTP2(true)
@@ -62,14 +62,8 @@ func newTransport(dial dialFunc) *transport {
 
 func newHTTPTransport(dial dialFunc, protocols *http.Protocols, idle time.Duration) *http.Transport {
 	return &http.Transport{
-		Protocols: protocols,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dial(ctx, network, address)
-			if err != nil {
-				return nil, reverseproxy.NewDialError(err)
-			}
-			return conn, nil
-		},
+		Protocols:   protocols,
+		DialContext: dial,
 		// What the client accepts is between it and the replica.
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    idlePerReplica,
@@ -87,6 +81,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		return t.http1.RoundTrip(r)
 	}
+	// Connections are kept by replica: what was made to one is never used for
+	// another that has its address.
+	r.URL.Host = string(x.lease.Target.Replica)
 	res, err := x.roundTrip(t.choose(r, x.protocol), resendable(r, x.body))
 	if err == nil {
 		x.lease.Restore()
@@ -119,26 +116,27 @@ func repeatable(r *http.Request) bool {
 
 // roundTrip bounds the wait for the answer of a request that is not a stream.
 func (x *exchange) roundTrip(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+	ctx := context.WithValue(r.Context(), targetKey{}, x.lease.Target)
 	if x.stream && !isUpgrade(r) {
-		return x.roundTripStream(next, r)
+		return x.roundTripStream(ctx, next, r)
 	}
 	if x.timeout <= 0 {
-		return next.RoundTrip(r)
+		return next.RoundTrip(r.WithContext(ctx))
 	}
-	return roundTripWithin(next, r, x)
+	return roundTripWithin(ctx, next, r, x)
 }
 
 // roundTripStream waits for the headers of a stream, which may come late, for as long
 // as its drain time lasts.
-func (x *exchange) roundTripStream(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(r.Context())
+func (x *exchange) roundTripStream(ctx context.Context, next http.RoundTripper, r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	x.cancel = cancel // ends with the attempt: the answer's body needs it until then
 	defer x.streams.add(x, func() { cancel(errDrained) })()
 	return next.RoundTrip(r.WithContext(ctx))
 }
 
-func roundTripWithin(next http.RoundTripper, r *http.Request, x *exchange) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(r.Context())
+func roundTripWithin(ctx context.Context, next http.RoundTripper, r *http.Request, x *exchange) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	x.cancel = cancel // ends with the attempt: the answer's body needs it until then
 	watch := newWatchdog(x.timeout, func() { cancel(errTimeout) })
 	if x.body != nil {

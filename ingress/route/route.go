@@ -124,3 +124,6 @@ type Target struct {
 
 // InFlight returns the number of requests at the replica now.
 func (t *Target) InFlight() int64 { return t.load.inFlight.Load() }
+
+// Routed tells whether the present table has the replica.
+func (t *Target) Routed() bool { return !t.load.unrouted.Load() }

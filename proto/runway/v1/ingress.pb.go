@@ -586,8 +586,8 @@ type RouteMessage_Stats struct {
 }
 
 type RouteMessage_Beat struct {
-	// The newest beat of the ingress that was received. It counts as live for 3 s
-	// from then on, so what it routes by is true for that long.
+	// The newest beat of the ingress that was received: the coordinator knows it, so
+	// every node port that it may route to is kept until it confirms.
 	Beat *Beat `protobuf:"bytes,4,opt,name=beat,proto3,oneof"`
 }
 
