@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/runway-platform/runway/agent/network"
 	"github.com/runway-platform/runway/agent/runtime"
@@ -352,6 +353,20 @@ func TestNode_RepairedRulesAreEvents(t *testing.T) {
 		}
 		if count != 3 {
 			t.Errorf("%d events in 12s, want one for each of 3 repairs", count)
+		}
+	})
+}
+
+func TestNode_WhatTheRuntimeEndedByForceIsAnEventAndCounted(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.repairs <- runtime.Repair{ID: "a-3", Detail: "killed 2 processes without a supervisor: [7 8]"}
+		r.until("told", time.Second, func() bool { return slices.Contains(r.events(), "node.drift RW-5101") })
+		event := r.reporter.events[0].event
+		if event.GetReplica() != "a" || event.GetMessage() != `replica "a": killed 2 processes without a supervisor: [7 8]` {
+			t.Errorf("event %v, want the replica and what was ended", event)
+		}
+		if got := testutil.ToFloat64(r.deps.Metrics.drift.WithLabelValues("runtime")); got != 1 {
+			t.Errorf("counted %v repairs, want 1", got)
 		}
 	})
 }

@@ -45,7 +45,7 @@ type Network interface {
 
 var _ Network = (*network.Network)(nil)
 
-// Deps are the parts that the agent is made of. All but Listening and Dial must be set.
+// Deps are the parts that the agent is made of. All but Repairs, Listening and Dial must be set.
 type Deps struct {
 	Runtime runtime.Runtime
 	Network Network
@@ -55,6 +55,8 @@ type Deps struct {
 	Coordinator grpc.ClientConnInterface
 	Metrics     *Metrics
 	Log         *slog.Logger
+	// Repairs is what the runtime ended by force; nil when it does not tell.
+	Repairs <-chan runtime.Repair
 	// Listening returns what a process listens on; nil reads the kernel.
 	Listening func(pid int) ([]netip.AddrPort, error)
 	// Dial finds out whether an ingress is there; nil means TCP.

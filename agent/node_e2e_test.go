@@ -377,6 +377,7 @@ func (n *node) boot() {
 	deps := Deps{
 		Runtime: n.runtime, Network: n.network, Logs: collector,
 		Prober: probe.New(new(net.Dialer).DialContext), Metrics: NewMetrics(n.registry, collector), Log: logger,
+		Repairs: n.runtime.Repairs(),
 	}.withDefaults()
 	config := n.config().withDefaults()
 	n.reporter = newReporter()

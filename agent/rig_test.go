@@ -55,6 +55,8 @@ type rig struct {
 	mu          sync.Mutex
 	sick        map[string]bool
 	ingresses   map[string]bool
+	// repairs is what the runtime tells of.
+	repairs chan runtime.Repair
 	// answer is what a listening replica says to a request for a path; nil means 200 and "ok".
 	answer func(replica, path string) (int, string)
 }
@@ -73,7 +75,7 @@ func onRig(t *testing.T, test func(*testing.T, *rig)) {
 func newRig(t *testing.T) *rig {
 	return &rig{
 		t: t, runtime: runtimetest.NewFake(), network: networktest.New(), dir: t.TempDir(), spools: t.TempDir(),
-		sick: map[string]bool{}, ingresses: map[string]bool{}, wrap: func(n Network) Network { return n },
+		repairs: make(chan runtime.Repair), sick: map[string]bool{}, ingresses: map[string]bool{}, wrap: func(n Network) Network { return n },
 		wrapRuntime: func(made runtime.Runtime) runtime.Runtime { return made },
 	}
 }
@@ -95,6 +97,7 @@ func (r *rig) makeDeps() Deps {
 		Metrics:   NewMetrics(prometheus.NewRegistry(), collector),
 		Listening: func(int) ([]netip.AddrPort, error) { return r.listening, nil },
 		Dial:      r.dialIngress,
+		Repairs:   r.repairs,
 	}
 }
 

@@ -82,6 +82,7 @@ func (w *worker) Run(ctx context.Context) error {
 	defer w.running.Wait()
 	defer cancel()
 	w.running.Go(func() { w.watch(ctx) })
+	w.running.Go(func() { w.tellRepairs(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -182,12 +182,30 @@ func (w *worker) tell(r *replica, drift []string, now time.Time) {
 		drift = append(drift, "it was not assigned to this node and is removed")
 	}
 	for _, what := range drift {
-		w.deps.Metrics.drifted("replica")
-		w.reporter.event("node.drift", r.id, code.DriftRepaired, fmt.Sprintf("replica %q: %s", r.id, what))
-		w.log.Warn("drift is repaired", "replica_id", r.id, "drift", what)
+		w.tellDrift("replica", r.id, what)
 	}
 	w.tellSilence(r)
 	w.tellOOM(r, now)
+}
+
+// tellRepairs reports what the runtime ended by force, until ctx ends.
+func (w *worker) tellRepairs(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case repair := <-w.deps.Repairs:
+			id, _, _ := splitContainerID(repair.ID)
+			w.tellDrift("runtime", id, repair.Detail)
+		}
+	}
+}
+
+// tellDrift makes an event, a count and a line in the log of a repair. It may be called from any goroutine.
+func (w *worker) tellDrift(part, replica, what string) {
+	w.deps.Metrics.drifted(part)
+	w.reporter.event("node.drift", replica, code.DriftRepaired, fmt.Sprintf("replica %q: %s", replica, what))
+	w.log.Warn("drift is repaired", "part", part, "replica_id", replica, "drift", what)
 }
 
 // tellOOM counts kills for memory. The end of the whole replica is in its status; that of a child alone is an event.

@@ -115,6 +115,13 @@ type Stats struct {
 	Pids int64
 }
 
+// Repair is something that a runtime ended by force, because nobody supervised it any more.
+type Repair struct {
+	ID ContainerID
+	// Detail says what was ended, for people.
+	Detail string
+}
+
 // EventKind says what happened.
 type EventKind string
 

@@ -156,5 +156,6 @@ func (p *nodeParts) deps(conn *client.Conn, log *slog.Logger) agent.Deps {
 		Coordinator: conn,
 		Metrics:     p.metrics,
 		Log:         log,
+		Repairs:     p.runtime.Repairs(),
 	}
 }

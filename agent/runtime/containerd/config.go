@@ -48,7 +48,7 @@ type Config struct {
 	StateDir string
 	// NerdctlDataRoot is where nerdctl looks for logs, by default /var/lib/nerdctl.
 	NerdctlDataRoot string
-	// Logger receives what the runtime had to repair. Nil discards it.
+	// Logger receives what goes on without a shim that should help. Nil discards it.
 	Logger *slog.Logger
 }
 

@@ -25,6 +25,9 @@ const parentLabel = "runway/cgroup-parent"
 // spoolLabel keeps the spool's path, so that Delete finds it after a restart of the agent.
 const spoolLabel = "runway/spool"
 
+// maxRepairs wait for their reader: more than a node has containers that lose their shims at once.
+const maxRepairs = 256
+
 // Runtime runs containers through one containerd. Make it with New, end it with Close.
 type Runtime struct {
 	config Config
@@ -36,6 +39,7 @@ type Runtime struct {
 	changes *changes
 	pulls   *turns
 	images  *imageSpecs
+	repairs chan runtime.Repair
 }
 
 var _ runtime.Runtime = (*Runtime)(nil)
@@ -67,6 +71,7 @@ func New(config Config) (*Runtime, error) {
 		changes: newChanges(),
 		pulls:   newTurns(),
 		images:  newImageSpecs(),
+		repairs: make(chan runtime.Repair, maxRepairs),
 	}, nil
 }
 

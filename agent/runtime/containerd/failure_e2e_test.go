@@ -81,6 +81,7 @@ func TestRuntime_FindsAndKillsOrphans(t *testing.T) {
 	}
 	must(t, n.runtime.Delete(t.Context(), spec.ID))
 	n.goneFor(t, orphan.PID)
+	n.toldOf(t, spec.ID, fmt.Sprintf("killed 1 processes without a supervisor: [%d]", orphan.PID))
 }
 
 func TestRuntime_FindsOrphansWithoutRecord(t *testing.T) {
@@ -140,6 +141,19 @@ func (n *node) orphan(t *testing.T, id runtime.ContainerID, pid int) {
 	}
 }
 
+// toldOf checks that the runtime tells what it ended by force.
+func (n *node) toldOf(t *testing.T, id runtime.ContainerID, detail string) {
+	t.Helper()
+	select {
+	case got := <-n.runtime.Repairs():
+		if got.ID != id || !strings.HasPrefix(got.Detail, detail) {
+			t.Errorf("repair: got %+v, want %q of %s", got, detail, id)
+		}
+	default:
+		t.Errorf("no repair is told, want %q", detail)
+	}
+}
+
 func (n *node) goneFor(t *testing.T, pid int) {
 	t.Helper()
 	if left := settled(t, n.machine); len(left) > 0 {
@@ -163,6 +177,7 @@ func TestRuntime_DeleteKillsForgottenShim(t *testing.T) {
 	n := newNode(t)
 	spec := n.spec(t, "shim-1", "ignore-term")
 	c := n.run(t, spec)
+	shim := parentOf(t, c.PID)
 	n.crash(t)
 	bundle := filepath.Join(n.path("state"), "io.containerd.runtime.v2.task", namespace, string(spec.ID))
 	must(t, os.Remove(filepath.Join(bundle, "address"))) // containerd cannot find the shim again
@@ -171,6 +186,7 @@ func TestRuntime_DeleteKillsForgottenShim(t *testing.T) {
 
 	must(t, n.runtime.Delete(t.Context(), spec.ID))
 	n.goneFor(t, c.PID)
+	n.toldOf(t, spec.ID, fmt.Sprintf("killed supervisor %d", shim))
 }
 
 // A shim that hangs answers nobody. Delete kills it.

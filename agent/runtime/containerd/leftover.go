@@ -38,6 +38,18 @@ func (r *Runtime) removeLeftovers(ctx context.Context, id runtime.ContainerID, f
 	return r.removeBundle(id)
 }
 
+// Repairs tells what was ended by force. What nobody takes from it in time is logged instead.
+func (r *Runtime) Repairs() <-chan runtime.Repair { return r.repairs }
+
+func (r *Runtime) repaired(id runtime.ContainerID, format string, args ...any) {
+	repair := runtime.Repair{ID: id, Detail: fmt.Sprintf(format, args...)}
+	select {
+	case r.repairs <- repair:
+	default:
+		r.config.Logger.Warn("repaired", "container_id", id, "drift", repair.Detail)
+	}
+}
+
 // killOrphans ends processes that outlived their task.
 func (r *Runtime) killOrphans(ctx context.Context, id runtime.ContainerID) error {
 	group := r.group(id)
@@ -45,8 +57,11 @@ func (r *Runtime) killOrphans(ctx context.Context, id runtime.ContainerID) error
 	if err != nil || len(pids) == 0 {
 		return err
 	}
-	r.config.Logger.Warn("killing processes that have no shim", "container_id", id, "pids", pids)
-	return group.Kill(ctx)
+	if err := group.Kill(ctx); err != nil {
+		return err
+	}
+	r.repaired(id, "killed %d processes without a supervisor: %v", len(pids), pids)
+	return nil
 }
 
 // killShim ends the shims of a container that containerd has no task of.
@@ -60,10 +75,10 @@ func (r *Runtime) killShim(id runtime.ContainerID) error {
 		if err != nil || !r.isShim(words, id) { // a process that is gone has no command line
 			continue
 		}
-		r.config.Logger.Warn("killing a shim that containerd has forgotten", "container_id", id, "pid", process.PID)
 		if err := unix.Kill(process.PID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("kill shim %d: %w", process.PID, err)
 		}
+		r.repaired(id, "killed supervisor %d, which did not answer or was forgotten", process.PID)
 	}
 	return nil
 }
