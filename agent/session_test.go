@@ -42,6 +42,7 @@ type coordinator struct {
 	fulls    int
 	events   []string
 	lines    []string
+	streams  map[string][]string
 	failure  string
 	// mute acknowledges no report.
 	mute bool
@@ -135,6 +136,7 @@ func (c *coordinator) commit(stream grpc.BidiStreamingServer[runwayv1.AgentMessa
 }
 
 func (c *coordinator) UploadLogs(stream grpc.ClientStreamingServer[runwayv1.LogUpload, runwayv1.LogUploadSummary]) error {
+	name := ""
 	for {
 		upload, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -145,10 +147,12 @@ func (c *coordinator) UploadLogs(stream grpc.ClientStreamingServer[runwayv1.LogU
 		}
 		c.mu.Lock()
 		if upload.GetStream() != "" {
-			c.lines = append(c.lines, "stream "+upload.GetStream())
+			name = upload.GetStream()
+			c.lines = append(c.lines, "stream "+name)
 		}
 		for _, line := range upload.GetLines() {
 			c.lines = append(c.lines, line.GetText())
+			c.streams[name] = append(c.streams[name], line.GetText())
 		}
 		if upload.GetError() != "" {
 			c.failure = upload.GetError()
@@ -184,7 +188,7 @@ func onSession(t *testing.T, prepare func(*connected), test func(*testing.T, *co
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &connected{rig: newRig(t), coordinator: &coordinator{
-			welcome: welcome("i1", 1), statuses: map[string]*runwayv1.ReplicaStatus{},
+			welcome: welcome("i1", 1), statuses: map[string]*runwayv1.ReplicaStatus{}, streams: map[string][]string{},
 			send: make(chan *runwayv1.CoordinatorMessage), end: make(chan error),
 		}}
 		listener := bufconn.Listen(1 << 20)

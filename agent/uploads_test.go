@@ -2,7 +2,6 @@ package agent
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,16 +21,7 @@ func (c *connected) openLogs(stream, replica string, options *runwayv1.LogOption
 func (c *connected) uploaded(stream string) []string {
 	c.coordinator.mu.Lock()
 	defer c.coordinator.mu.Unlock()
-	var lines []string
-	begun := false
-	for _, line := range c.coordinator.lines {
-		if strings.HasPrefix(line, "stream ") {
-			begun = line == "stream "+stream
-		} else if begun {
-			lines = append(lines, line)
-		}
-	}
-	return lines
+	return slices.Clone(c.coordinator.streams[stream])
 }
 
 // A reader that follows a replica which is still pulled waits for its first line.
