@@ -71,6 +71,29 @@ func (c *cluster) survives(t *testing.T, victim *process) {
 	}
 }
 
+// RELIABILITY row B1. An agent that is killed again and again under load: no process
+// of a replica ends or begins, no replica is made anew, no request fails. KILLS=100 is
+// the row's number.
+func TestB1_AgentKilledAgainAndAgain(t *testing.T) {
+	c := newCluster(t, 1, 1)
+	newRolled(c, 4)
+	before := c.picture()
+	load := c.startClients(500, c.edges...)
+	agent := c.agents[0]
+	for n := range number(t, "KILLS", 10) {
+		agent.kill9(t)
+		pause(time.Duration(n%4) * 300 * time.Millisecond)
+		agent.run(t)
+		eventually(t, comesBack, "the agent is whole again", func() error { return c.whole(agent) })
+		if diff := cmp.Diff(before, c.picture()); diff != "" {
+			t.Fatalf("kill %d changed something (-before +after):\n%s", n+1, diff)
+		}
+	}
+	if got := load.stop(); got.Requests < 1000 || got.Failed > 0 {
+		t.Errorf("%d requests, %d failed:\n%s", got.Requests, got.Failed, got.failures())
+	}
+}
+
 // picture is what no crash of a part of the platform may change.
 type picture struct {
 	// Containers are the processes of all replicas, by the kernel's word.
@@ -116,12 +139,8 @@ func (c *cluster) whole(victim *process) error {
 		return err
 	}
 	for _, edge := range c.edges {
-		got, err := c.get(edge, rollingPublic, "/")
-		if err == nil && (got.status != http.StatusOK || !strings.HasPrefix(got.body, rollingService+"/1\n")) {
-			err = fmt.Errorf("%d %q", got.status, got.body)
-		}
-		if err != nil {
-			return fmt.Errorf("ask %s: %w", edge.name, err)
+		if err := c.answers(edge); err != nil {
+			return err
 		}
 	}
 	replicas, err := c.replicas(rollingService)
