@@ -214,23 +214,26 @@ func (s *agentSession) send(node *runwayv1.Node) error {
 		if !stillOurs(view.Node(s.id), node) {
 			return errGone
 		}
-		if set := sent.next(view); set != nil {
+		routes, rerouted := s.d.config.Routes.Current()
+		if set := sent.next(view, routes); set != nil {
 			s.sent.Store(set.GetGeneration())
 			if err := s.write(&runwayv1.CoordinatorMessage{Message: &runwayv1.CoordinatorMessage_Assignments{Assignments: set}}); err != nil {
 				return err
 			}
 		}
-		if err := s.relay(changed); err != nil {
+		if err := s.relay(changed, rerouted); err != nil {
 			return err
 		}
 	}
 }
 
 // relay passes on what else is for the agent until its assignments may differ.
-func (s *agentSession) relay(changed <-chan struct{}) error {
+func (s *agentSession) relay(changed, rerouted <-chan struct{}) error {
 	for {
 		select {
 		case <-changed:
+			return nil
+		case <-rerouted:
 			return nil
 		case <-s.confirmed.wake:
 			message := &runwayv1.CoordinatorMessage_ReportAck{ReportAck: &runwayv1.ReportAck{Sequence: s.confirmed.get()}}

@@ -113,6 +113,43 @@ func TestAgent_ReceivesItsOwnAndOnlyDifferences(t *testing.T) {
 	}
 }
 
+// Replicas are sent to an ingress as long as DNS names it; one that was asked to stop
+// keeps its access to node ports.
+func TestC5_ReplicasAreNotSentToAnIngressThatStops(t *testing.T) {
+	t.Parallel()
+	s := withReplicas(t, 0)
+	for _, id := range []string{"i1", "i2"} {
+		ingress := coordinatortest.RegisterIngress(id)
+		ingress.Facts.InternalHttp = "10.0.0.100:10080"
+		s.Must(t, ingress)
+	}
+	b := newBench(t, s, nil)
+	a := b.agent("n1")
+	if got := sentTo(a.assignments()); got != "i1 i2" {
+		t.Fatalf("before the first routes replicas are sent to %q", got)
+	}
+	b.routes.publish(&runwayv1.RouteSet{Generation: 1, Full: true, Ingresses: []*runwayv1.IngressRecord{{Name: "i2"}}})
+	set := a.assignments()
+	if got := sentTo(set); got != "i2" || len(set.GetIngresses()) != 2 {
+		t.Errorf("while i1 stops replicas are sent to %q, ingresses %v", got, set.GetIngresses())
+	}
+	b.routes.publish(&runwayv1.RouteSet{Generation: 2, Full: true, Ingresses: []*runwayv1.IngressRecord{{Name: "i1"}, {Name: "i2"}}})
+	if got := sentTo(a.assignments()); got != "i1 i2" {
+		t.Errorf("once i1 is back replicas are sent to %q", got)
+	}
+}
+
+// sentTo names the ingresses that replicas are sent to.
+func sentTo(set *runwayv1.AssignmentSet) string {
+	var all []string
+	for _, peer := range set.GetIngresses() {
+		if peer.GetInternalHttp() != "" {
+			all = append(all, peer.GetId())
+		}
+	}
+	return strings.Join(all, " ")
+}
+
 func TestAgent_StatusAloneSendsNothingBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, withReplicas(t, 1), nil)

@@ -30,12 +30,13 @@ func newSentAssignments(node string) *sentAssignments {
 	return &sentAssignments{node: node, full: true, replicas: map[string]sentReplica{}}
 }
 
-// next returns the message that brings the agent to the view, nil when it is there.
-func (s *sentAssignments) next(view *state.View) *runwayv1.AssignmentSet {
+// next returns the message that brings the agent to the view and to the ingresses of
+// the routes, nil when it is there.
+func (s *sentAssignments) next(view *state.View, routes *runwayv1.RouteSet) *runwayv1.AssignmentSet {
 	set := &runwayv1.AssignmentSet{
 		Generation: view.Cluster().GetGenerationBase() + view.Index(),
 		Full:       s.full,
-		Ingresses:  peers(view),
+		Ingresses:  peers(view, routes),
 	}
 	present := make(map[string]bool, len(s.replicas))
 	for _, r := range view.ReplicasOn(s.node) {
@@ -79,12 +80,13 @@ func assignment(view *state.View, r *runwayv1.Replica) *runwayv1.Assignment {
 }
 
 // peers are the ingresses that may reach node ports. A lost one may still have
-// users and keeps its access, but replicas are not sent to it.
-func peers(view *state.View) []*runwayv1.IngressPeer {
+// users and keeps its access, but replicas are not sent to it; nor to one that DNS does
+// not name, as it was asked to stop.
+func peers(view *state.View, routes *runwayv1.RouteSet) []*runwayv1.IngressPeer {
 	var list []*runwayv1.IngressPeer
 	for _, ingress := range view.Ingresses() {
 		peer := &runwayv1.IngressPeer{Id: ingress.GetId(), SourceAddress: ingress.GetFacts().GetSourceAddress()}
-		if ingress.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE {
+		if ingress.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE && named(routes, ingress) {
 			peer.InternalDns = ingress.GetFacts().GetInternalDns()
 			peer.InternalHttp = ingress.GetFacts().GetInternalHttp()
 			peer.InternalHttps = ingress.GetFacts().GetInternalHttps()
@@ -92,4 +94,12 @@ func peers(view *state.View) []*runwayv1.IngressPeer {
 		list = append(list, peer)
 	}
 	return list
+}
+
+// named tells whether DNS answers with the ingress. Before the first routes nothing is
+// known of any.
+func named(routes *runwayv1.RouteSet, ingress *runwayv1.Ingress) bool {
+	return routes == nil || slices.ContainsFunc(routes.GetIngresses(), func(r *runwayv1.IngressRecord) bool {
+		return r.GetName() == ingress.GetName()
+	})
 }
