@@ -47,6 +47,8 @@ type Ingress struct {
 	claims    chan *handover.Claim
 	successor chan struct{}
 	yielded   sync.Once
+	// orphaned receives when the successor ended while this process drains.
+	orphaned chan struct{}
 
 	// standing is until when the routes are certainly true; verifier asks nodes after it.
 	standing *verify.Standing
@@ -65,6 +67,7 @@ func New(cfg Config) (*Ingress, error) {
 	i := &Ingress{
 		cfg: cfg, log: cfg.Log.With("component", "ingress"), live: route.NewLive(), stats: stats.New(runwayv1.LatencyBounds()),
 		nudged: make(chan struct{}, 1), claims: make(chan *handover.Claim), successor: make(chan struct{}), standing: verify.NewStanding(),
+		orphaned: make(chan struct{}, 1),
 	}
 	coordinator := runwayv1.NewIngressSessionClient(cfg.Coordinator)
 	var err error
@@ -121,7 +124,9 @@ func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 	serving := make(chan struct{})
 	group.Go(func() error {
 		defer cancel()
-		return i.serve(ctx, background, func() { close(serving) })
+		err := i.serve(ctx, background, func() { close(serving) })
+		i.predecessor.await(background, i.cfg.DrainTimeout)
+		return err
 	})
 	group.Go(func() error { return i.Follow(background) })
 	group.Go(func() error { return i.handOn(background, serving, conn) })

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/ingress/handover"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -24,15 +27,28 @@ type predecessor struct {
 	settled chan struct{}
 	once    sync.Once
 	gone    atomic.Bool
+	// ended is closed when it is gone.
+	ended chan struct{}
+	// kill ends it by force.
+	kill func() error
 
 	mu     sync.Mutex
 	ack    *runwayv1.RouteAck
 	counts []*runwayv1.WorkloadStats
+	// awaited is what it has to confirm within patience of since, which is zero before
+	// it is told anything.
+	awaited *runwayv1.RouteAck
+	since   time.Time
 }
+
+// patience is how long a predecessor may take to confirm a set. One that does not would
+// hold up every deployment, and have the coordinator cut this process after 5 s; it is
+// looked at with each beat.
+const patience = 3 * time.Second
 
 // takeOver ends what a predecessor decides, and returns the way to it; nil when there
 // is none any more.
-func (i *Ingress) takeOver() (net.Conn, error) {
+func (i *Ingress) takeOver() (*handover.Predecessor, error) {
 	if i.cfg.Sockets == nil || !i.cfg.Sockets.Claimed() {
 		return nil, nil
 	}
@@ -45,14 +61,33 @@ func (i *Ingress) takeOver() (net.Conn, error) {
 	}
 	i.session.fresh.set(i.book.load()) // what the predecessor served by last
 	if conn != nil {
-		i.predecessor = &predecessor{ingress: i, settled: make(chan struct{})}
+		i.predecessor = newPredecessor(i, conn.Kill)
+		return conn, nil
 	}
-	return conn, nil
+	return nil, nil
+}
+
+func newPredecessor(i *Ingress, kill func() error) *predecessor {
+	return &predecessor{ingress: i, settled: make(chan struct{}), ended: make(chan struct{}), kill: kill}
+}
+
+// await returns when the predecessor has ended, at the latest after most: what it holds
+// is told by this process.
+func (p *predecessor) await(ctx context.Context, most time.Duration) {
+	if p == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+	}
 }
 
 // handOn tells the predecessor, if there is one, that this process serves, and then is
 // there for successors itself.
-func (i *Ingress) handOn(ctx context.Context, serving <-chan struct{}, conn net.Conn) error {
+func (i *Ingress) handOn(ctx context.Context, serving <-chan struct{}, conn *handover.Predecessor) error {
 	select {
 	case <-serving:
 	case <-ctx.Done():
@@ -69,16 +104,26 @@ func (i *Ingress) handOn(ctx context.Context, serving <-chan struct{}, conn net.
 	if i.cfg.Sockets == nil || ctx.Err() != nil {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	untilSucceeded, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group.Go(func() {
-		defer cancel()            // the successor has successors
-		_ = i.awaitSuccessor(ctx) // it returns nil
+		defer cancel() // the successor has successors
+		_ = i.awaitSuccessor(untilSucceeded)
 	})
+	i.offer(untilSucceeded)
+	select {
+	case <-i.orphaned:
+		i.offer(ctx)
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// offer is there for successors until ctx ends.
+func (i *Ingress) offer(ctx context.Context) {
 	if err := i.cfg.Sockets.Offer(ctx, i.claims); err != nil {
 		i.log.Error("no successor can take over the sockets of this process", "err", err)
 	}
-	return nil
 }
 
 // release serves the predecessor until it has ended or ctx ends.
@@ -88,11 +133,15 @@ func (p *predecessor) release(ctx context.Context, conn net.Conn) {
 	only := &onlyListener{conn: make(chan net.Conn, 1), ended: make(chan struct{})}
 	only.conn <- &notedConn{Conn: conn, closed: sync.OnceFunc(only.end)}
 	defer context.AfterFunc(ctx, only.end)()
+	p.mu.Lock()
+	p.since = time.Now()
+	p.mu.Unlock()
 	if err := server.Serve(only); !errors.Is(err, net.ErrClosed) {
 		p.ingress.log.Warn("the predecessor is not served", "err", err)
 	}
 	server.Stop()
 	p.gone.Store(true)
+	close(p.ended)
 	p.settle()
 	p.ingress.log.Info("the predecessor has ended")
 	p.ingress.nudge()
@@ -162,13 +211,23 @@ func (p *predecessor) listen(stream runwayv1.IngressSession_ConnectServer) error
 	}
 }
 
-// joinTo makes a confirmation true of both processes.
+// joinTo makes a confirmation true of both processes. A predecessor that holds it up for
+// too long is ended first: it must not route by what it had when it goes on.
 func (p *predecessor) joinTo(ack *runwayv1.RouteAck) {
 	if p == nil || p.gone.Load() {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.late(ack, time.Now()) {
+		p.ingress.log.Warn("the predecessor does not confirm the routes and is killed", "generation", p.awaited.GetGeneration(), "for", patience)
+		if err := p.kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			p.ingress.log.Error("the predecessor cannot be killed", "err", err)
+		} else {
+			p.gone.Store(true)
+			return
+		}
+	}
 	if p.ack.GetIncarnation() != ack.GetIncarnation() {
 		ack.Generation = 0 // nothing is known of it
 	}
@@ -177,6 +236,22 @@ func (p *predecessor) joinTo(ack *runwayv1.RouteAck) {
 	ack.Held = append(ack.Held, p.ack.GetHeld()...)
 	slices.Sort(ack.Held)
 	ack.Held = slices.Compact(ack.GetHeld())
+}
+
+// late tells whether the predecessor has not confirmed in time what is in use here; mu
+// is held. The wait for a set does not move when newer ones come.
+func (p *predecessor) late(now *runwayv1.RouteAck, at time.Time) bool {
+	if p.since.IsZero() {
+		return false
+	}
+	if p.awaited == nil {
+		p.awaited = proto.CloneOf(now)
+	}
+	same := p.awaited.GetIncarnation() == now.GetIncarnation()
+	if p.ack.GetIncarnation() == p.awaited.GetIncarnation() && p.ack.GetGeneration() >= p.awaited.GetGeneration() || !same {
+		p.awaited, p.since = proto.CloneOf(now), at
+	}
+	return at.Sub(p.since) > patience
 }
 
 // served returns what the predecessor answered since the last call.

@@ -19,39 +19,63 @@ import (
 // drains, it routes by the sets that the successor passes on, and the successor
 // confirms nothing before this process has it in use.
 func (i *Ingress) converse(ctx context.Context) error {
-	for ctx.Err() == nil && !i.succeeded() {
-		session, stop := context.WithCancel(ctx)
-		ended := make(chan error, 1)
-		go func() { ended <- i.session.run(session) }()
-		var claim *handover.Claim
-		select {
-		case claim = <-i.claims:
-		case <-ctx.Done():
-		}
-		stop()
-		if err := <-ended; err != nil {
+	for ctx.Err() == nil {
+		claim, err := i.followUntilClaimed(ctx)
+		if err != nil {
 			return err
 		}
-		if claim != nil {
-			i.yield(ctx, claim)
+		if claim == nil {
+			return nil
+		}
+		if !i.yield(ctx, claim) {
+			<-ctx.Done() // another process has the session, it would end this one's
 		}
 	}
 	return nil
 }
 
-// yield leaves everything to a successor. When that one ends before it serves, this
-// process goes on as if nothing had been.
-func (i *Ingress) yield(ctx context.Context, claim *handover.Claim) {
+// followUntilClaimed has a session with the coordinator until a successor is ready; it
+// returns nil when ctx ended before.
+func (i *Ingress) followUntilClaimed(ctx context.Context) (claim *handover.Claim, err error) {
+	session, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- i.session.run(session) }()
+	select {
+	case claim = <-i.claims:
+	case <-ctx.Done():
+	}
+	stop()
+	return claim, <-ended
+}
+
+// yield leaves everything to a successor, and returns whether this process is to go on
+// by itself because that one has ended: before it served as if nothing had been, and
+// after that to tell what is still in flight here.
+func (i *Ingress) yield(ctx context.Context, claim *handover.Claim) bool {
 	i.log.Info("a successor is ready")
 	i.book.save(false)
 	conn, err := claim.Release()
-	if err != nil {
-		i.log.Warn("the successor is gone, serving on", "err", err)
-		return
+	if err == nil {
+		err = i.followSuccessor(ctx, conn)
 	}
-	if err := i.followSuccessor(ctx, conn); ctx.Err() == nil && !i.succeeded() {
+	switch {
+	case ctx.Err() != nil:
+		return true
+	case !i.succeeded():
 		i.log.Warn("the successor is gone, serving on", "err", err)
+		return true
+	case i.cfg.Sockets != nil && !i.cfg.Sockets.Alone():
+		i.log.Warn("the successor is gone and another process serves, draining untold", "err", err)
+		return false
 	}
+	i.log.Warn("the successor is gone, draining with a session", "err", err)
+	i.leave()
+	select {
+	case i.orphaned <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 // followSuccessor is a session with the successor over the connection, again after

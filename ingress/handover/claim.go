@@ -11,6 +11,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -57,13 +59,61 @@ func (s *Sockets) claim() error {
 // Claimed tells whether a predecessor waits for TakeOver.
 func (s *Sockets) Claimed() bool { return s.claimed != nil }
 
+// Alone tells that no process is there for successors.
+func (s *Sockets) Alone() bool {
+	conn, err := net.DialTimeout("unix", s.path(socketName), answerWithin)
+	if err == nil {
+		_ = conn.Close() // nothing was said
+	}
+	return err != nil
+}
+
+// Predecessor is the way to the process that was taken over from.
+type Predecessor struct {
+	net.Conn
+	process *os.Process
+}
+
+// Kill ends the predecessor by force. It returns os.ErrProcessDone when it has ended.
+func (p *Predecessor) Kill() error {
+	if p.process == nil {
+		return errNoProcess
+	}
+	return p.process.Kill()
+}
+
+// errNoProcess means that the predecessor's process is not visible from here.
+var errNoProcess = errors.New("the process of the predecessor is not known")
+
+// processOf finds the process at the other end; nil when it cannot. The handle stays that
+// of this process when its number is used again.
+func processOf(conn net.Conn) *os.Process {
+	way, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil
+	}
+	raw, err := way.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	var process *os.Process
+	_ = raw.Control(func(fd uintptr) { // a closed connection has no process
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) //nolint:gosec // a descriptor
+		if err == nil && peer.Pid > 0 {
+			process, _ = os.FindProcess(int(peer.Pid))
+		}
+	})
+	return process
+}
+
 // TakeOver tells the predecessor that this process is about to serve. When it
 // returns, the predecessor has saved its routes and has no session any more; it
 // serves on until it is told over the returned connection that it need not. It
 // returns ErrGone when the predecessor has ended.
-func (s *Sockets) TakeOver() (net.Conn, error) {
+func (s *Sockets) TakeOver() (*Predecessor, error) {
 	conn := s.claimed
 	s.claimed = nil
+	process := processOf(conn)
 	if err := within(conn, func() error {
 		if _, err := io.WriteString(conn, wordReady); err != nil {
 			return err
@@ -75,7 +125,7 @@ func (s *Sockets) TakeOver() (net.Conn, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("take over: %w", err), conn.Close())
 	}
-	return conn, nil
+	return &Predecessor{Conn: conn, process: process}, nil
 }
 
 // Claim is a successor that has the sockets and is ready to serve.

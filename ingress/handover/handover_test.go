@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -180,6 +181,55 @@ func TestTakeOver_FromAProcessThatEnded(t *testing.T) {
 		t.Errorf("TakeOver = %v, want ErrGone", err)
 	}
 	_ = l.Close()
+}
+
+// A predecessor that hangs is ended by force: the connection to it ends with it.
+func TestPredecessor_ThatHangsIsKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	child := exec.Command(os.Args[0], "-test.run=^TestPredecessor_Child$") //nolint:gosec // this program
+	child.Env = append(os.Environ(), "HANDOVER_HANGS="+dir)
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	next := open(t, dir)
+	for deadline := time.Now().Add(10 * time.Second); !next.Claimed(); next = open(t, dir) {
+		if time.Now().After(deadline) {
+			t.Fatal("no predecessor")
+		}
+	}
+	conn, err := next.TakeOver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Errorf("the way to a killed process: %v, want its end", err)
+	}
+	if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("the predecessor ended with %v", err)
+	}
+	if err := conn.Kill(); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("killed again: %v", err)
+	}
+}
+
+// TestPredecessor_Child is the other process of the test above: it says that it leaves
+// everything to a successor, and then stops for ever.
+func TestPredecessor_Child(t *testing.T) {
+	dir := os.Getenv("HANDOVER_HANGS")
+	if dir == "" {
+		t.Skip("only in a child process")
+	}
+	if _, err := (<-offer(t, open(t, dir))).Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestSameAddress(t *testing.T) {
