@@ -170,6 +170,13 @@ func (c *coordinator) read(look func() bool) func() bool {
 	}
 }
 
+// beaten is how many beats have come.
+func (c *coordinator) beaten() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.beats)
+}
+
 func assigns(set *runwayv1.AssignmentSet) *runwayv1.CoordinatorMessage {
 	return &runwayv1.CoordinatorMessage{Message: &runwayv1.CoordinatorMessage_Assignments{Assignments: set}}
 }
@@ -355,11 +362,13 @@ func TestSession_HungDiskMakesTheNodeLeave(t *testing.T) {
 		co := c.coordinator
 		c.until("carried out", 10*time.Second, func() bool { return c.status("a").GetReady() })
 		time.Sleep(time.Minute)
-		beats := len(co.beats)
+		beats := co.beaten()
 		time.Sleep(time.Minute)
+		co.mu.Lock()
 		if len(co.beats) != beats || co.sessions != 1 || len(co.acks) != 0 {
 			t.Errorf("%d beats in a minute, %d sessions, acks %v: want silence", len(co.beats)-beats, co.sessions, co.acks)
 		}
+		co.mu.Unlock()
 		close(disk)
 		c.until("back", 5*time.Second, co.read(func() bool {
 			return slices.Contains(co.acks, 5) && slices.Contains(co.events, "node.disk RW-6008") && co.statuses["a"].GetReady()
@@ -376,10 +385,10 @@ func TestSession_HungWorkerMakesTheNodeLeave(t *testing.T) {
 		c.until("beats", 5*time.Second, co.read(func() bool { return len(co.beats) > 1 }))
 		hangs.Store(true)
 		time.Sleep(5 * time.Second)
-		beats := len(co.beats)
+		beats := co.beaten()
 		time.Sleep(time.Minute)
-		if len(co.beats) != beats {
-			t.Errorf("%d beats in a minute, want none", len(co.beats)-beats)
+		if more := co.beaten() - beats; more != 0 {
+			t.Errorf("%d beats in a minute, want none", more)
 		}
 		hangs.Store(false)
 		c.until("beats again", 10*time.Second, co.read(func() bool { return len(co.beats) > beats }))
@@ -408,8 +417,8 @@ func TestSession_NoWelcomeIsNoSession(t *testing.T) {
 	onSession(t, func(c *connected) { c.coordinator.welcome = nil }, func(t *testing.T, c *connected) {
 		co := c.coordinator
 		time.Sleep(welcomeWithin - time.Second)
-		if co.sessions != 1 {
-			t.Errorf("%d sessions, want the first one still waiting", co.sessions)
+		if !co.read(func() bool { return co.sessions == 1 })() {
+			t.Error("not the first session still waiting")
 		}
 		time.Sleep(time.Minute)
 		co.mu.Lock()

@@ -113,19 +113,19 @@ func (s *sending) Close() error {
 }
 
 // resendable lets the transport send the request once more over a new connection
-// when it knows that the first one took nothing of it.
+// when it knows that the first one took nothing of it. The body is read as it is: what
+// Caddy puts around it may not be read and closed at once, as a transport does.
 func resendable(r *http.Request, body *requestBody) *http.Request {
 	if body == nil || r.Body == nil {
 		return r
 	}
-	whole := r.Body
 	again := *r
-	again.Body = &sending{ReadCloser: whole}
+	again.Body = &sending{ReadCloser: body}
 	again.GetBody = func() (io.ReadCloser, error) {
 		if !body.rewind() {
 			return nil, errNotKept
 		}
-		return &sending{ReadCloser: whole}, nil
+		return &sending{ReadCloser: body}, nil
 	}
 	return &again
 }

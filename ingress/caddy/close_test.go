@@ -28,7 +28,7 @@ const streamDrain = 2 * time.Second
 // leave takes the replicas of a route away, as the coordinator does when they drain.
 func leave(t *testing.T, w route.Workload) time.Time {
 	t.Helper()
-	w.Endpoints = nil
+	w.Endpoints, w.Vacant = nil, true
 	proxy.apply(t, route.Set{Workloads: []route.Workload{w}, At: time.Now()})
 	return time.Now()
 }
