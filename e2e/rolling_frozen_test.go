@@ -166,10 +166,10 @@ func (c *cluster) foreigner() []*runwayv1.Replica {
 	c.ctl("-s", "other", "deploy", "foreign", "-f", dir, "--image", serviceArchive(c.t, c.lab))
 	c.ctl("-s", "other", "scale", "foreign", "8")
 	var rows []*runwayv1.Replica
-	eventually(c.t, 60*time.Second, "eight foreign replicas run", func() (err error) {
+	eventually(c.t, 60*time.Second, "eight foreign replicas are ready", func() (err error) {
 		rows, err = c.rows("foreign", "-s", "other")
-		if err == nil && len(rows) != 8 {
-			err = fmt.Errorf("%d replicas", len(rows))
+		if ready := len(slices.DeleteFunc(slices.Clone(rows), func(r *runwayv1.Replica) bool { return !r.GetStatus().GetReady() })); err == nil && ready != 8 {
+			err = fmt.Errorf("%d of %d replicas are ready", ready, len(rows))
 		}
 		return err
 	})
