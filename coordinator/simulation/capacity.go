@@ -85,10 +85,8 @@ func (c *checker) enough(ch change, w *runwayv1.Workload) float64 {
 // done by what was seen serving and stays.
 func (c *checker) without(ch change, id state.WorkloadID, going map[string]bool) (taken int, left float64) {
 	for _, r := range ch.looked.ReplicasOf(id) {
-		now := ch.before.Replica(r.GetId())
-		told := now.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE && !fleet.Ended(now) // what ended was taken by a fault
 		switch {
-		case !fleet.Serves(ch.looked, r) || told:
+		case !fleet.Serves(ch.looked, r) || told(ch.before, r):
 		case going[r.GetId()]:
 			taken++
 		default:
@@ -96,4 +94,14 @@ func (c *checker) without(ch change, id state.WorkloadID, going map[string]bool)
 		}
 	}
 	return taken, left
+}
+
+// told tells whether a replica was told to go since it was seen. What ended, or was
+// removed with its node, was taken by a fault.
+func told(view *state.View, seen *runwayv1.Replica) bool {
+	now := view.Replica(seen.GetId())
+	if now == nil {
+		return view.Node(seen.GetPlan().GetNode()) != nil
+	}
+	return now.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE && !fleet.Ended(now)
 }

@@ -64,6 +64,19 @@ func TestStorm_KeepsEveryPromise(t *testing.T) {
 	}
 }
 
+// Storms that were red once. 157: a step was older than what was there. 747:
+// a node was removed while a decision was on its way to the log.
+func TestStorm_OnceRed(t *testing.T) {
+	for _, seed := range []uint64{157, 747} {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			for _, broken := range runStorm(t, seed, None, nil) {
+				t.Error(broken)
+			}
+		})
+	}
+}
+
 // A seed that fails would be worth nothing if it did not fail again.
 func TestStorm_SeedGivesTheSameCommandsAgain(t *testing.T) {
 	for seed := range uint64(40) {
