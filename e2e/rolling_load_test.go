@@ -88,9 +88,15 @@ func (r *rolled) in(t testing.TB) *rolled { return &rolled{c: r.c.in(t), history
 // next writes the manifest of the next revision and returns how to deploy it.
 func (r *rolled) next(more ...string) []string {
 	r.c.t.Helper()
+	return append(r.nextOf(""), more...)
+}
+
+// nextOf is next with more environment.
+func (r *rolled) nextOf(environment string) []string {
+	r.c.t.Helper()
 	r.revision++
-	dir := r.c.manifest(rollingService, rollingManifest, fmt.Sprintf("NAME: %s/%d\n", rollingService, r.revision))
-	return append([]string{"deploy", rollingService, "-f", dir, "--image", serviceArchive(r.c.t, r.c.lab), "-m", fmt.Sprintf("revision %d", r.revision)}, more...)
+	dir := r.c.manifest(rollingService, rollingManifest, fmt.Sprintf("NAME: %s/%d\n%s", rollingService, r.revision, environment))
+	return []string{"deploy", rollingService, "-f", dir, "--image", serviceArchive(r.c.t, r.c.lab), "-m", fmt.Sprintf("revision %d", r.revision)}
 }
 
 // manifest writes a folder with a manifest and its environment.
@@ -156,7 +162,9 @@ type loadRow struct {
 func (c *cluster) startClients(rate int, edges ...host) *clients {
 	c.t.Helper()
 	program := filepath.Join(c.dir, "rolling")
-	run(c.t, "go", "build", "-o", program, "../bench/rolling")
+	if _, err := os.Stat(program); err != nil {
+		run(c.t, "go", "build", "-o", program, "../bench/rolling")
+	}
 	var addresses []string
 	for _, edge := range edges {
 		addresses = append(addresses, strings.TrimPrefix(edge.name, "rwe2e-")+"="+edge.address.String())

@@ -2,7 +2,9 @@
 // in every answer, then returns what it was sent; ?hold=DURATION makes it slow, and
 // ?stream makes events without an end, or a WebSocket when one is asked for. It
 // closes quiet connections after 5 s, as many servers do, and finishes what it
-// began when it is asked to stop. BREAK makes a revision of it that does not work.
+// began when it is asked to stop. BREAK makes a revision of it that does not work, with
+// BREAK_FROM of replicas that begin from that time on; START is how long it takes to
+// listen.
 package main
 
 import (
@@ -47,7 +49,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	address, answer := ":"+os.Getenv("PORT"), handler(os.Getenv("NAME"))
-	switch os.Getenv("BREAK") {
+	switch broken() {
 	case breakExit:
 		log.Fatal("cannot start: no database")
 	case breakDeaf:
@@ -57,10 +59,23 @@ func main() {
 	case breakSick:
 		answer = sick
 	}
+	if d, err := time.ParseDuration(os.Getenv("START")); err == nil {
+		<-time.After(min(d, holdMost))
+	}
 	log.Print("listening on ", address)
 	if err := serve(ctx, address, answer); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// broken is what does not work about this replica. A revision that fails half-way works
+// at first.
+func broken() string {
+	from, err := time.Parse(time.RFC3339Nano, os.Getenv("BREAK_FROM"))
+	if err == nil && time.Now().Before(from) {
+		return ""
+	}
+	return os.Getenv("BREAK")
 }
 
 // fill writes to every page of more and more memory.
