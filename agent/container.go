@@ -42,6 +42,7 @@ func containerSpec(o order, shown files, spool string) runtime.ContainerSpec {
 		ResolvConfPath: shown.resolvConf,
 		HostsPath:      shown.hosts,
 		LogPath:        spool,
+		Restricted:     o.want.GetRestricted(),
 		Resources: runtime.Resources{
 			CPULimit:       runtime.MilliCPU(limits.GetCpuLimitMilli()),
 			CPUReservation: runtime.MilliCPU(limits.GetCpuRequestMilli()),

@@ -8,7 +8,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runway-platform/runway/agent/network"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
+
+func TestContainerSpec_FollowsThePolicyOfTheSpace(t *testing.T) {
+	t.Parallel()
+	for _, restricted := range []bool{false, true} {
+		o := order{replica: "a", place: &network.Attachment{}, want: &runwayv1.Assignment{Restricted: restricted}}
+		if got := containerSpec(o, files{}, "spool"); got.Restricted != restricted {
+			t.Errorf("restricted: got %v, want %v", got.Restricted, restricted)
+		}
+	}
+}
 
 // A replica asks the gateway alone, and asks again soon when an answer is lost; it knows localhost and its own name.
 func TestFiles_OfAReplica(t *testing.T) {

@@ -28,6 +28,7 @@ func TestRequests_CarryTheFlags(t *testing.T) {
 		{"nodes join-token --role ingress --uses 3 --ttl 10m", "CreateJoinToken",
 			&runwayv1.CreateJoinTokenRequest{Role: runwayv1.Role_ROLE_INGRESS, Uses: 3, Ttl: durationpb.New(10 * time.Minute)}},
 		{"nodes join-token --role ingress", "CreateJoinToken", &runwayv1.CreateJoinTokenRequest{Role: runwayv1.Role_ROLE_INGRESS, Uses: 1, Ttl: durationpb.New(time.Hour)}},
+		{"spaces create shop --restricted", "CreateSpace", &runwayv1.CreateSpaceRequest{Name: "shop", Restricted: true}},
 		{"spaces create shop --description x", "CreateSpace", &runwayv1.CreateSpaceRequest{Name: "shop", Description: "x"}},
 		{"spaces delete gone --with-services -y", "DeleteSpace", &runwayv1.DeleteSpaceRequest{Name: "gone", WithServices: true}},
 	} {

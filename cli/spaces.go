@@ -11,15 +11,16 @@ import (
 
 func (a *app) spacesCommand() *cobra.Command {
 	var description string
-	var withServices bool
+	var withServices, restricted bool
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Create a space and wait until it is ready", Args: exactly("NAME"),
 		Example: "  runwayctl spaces create shop --description 'the web shop'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.createSpace(cmd.Context(), args[0], description)
+			return a.createSpace(cmd.Context(), &runwayv1.CreateSpaceRequest{Name: args[0], Description: description, Restricted: restricted})
 		},
 	}
 	create.Flags().StringVar(&description, "description", "", "what it is for")
+	create.Flags().BoolVar(&restricted, "restricted", false, "run its replicas without root and without capabilities but NET_BIND_SERVICE; cannot be changed later")
 	list := &cobra.Command{
 		Use: "list", Short: "List spaces", Args: exactly(), Example: "  runwayctl spaces list -o wide",
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listSpaces(cmd.Context()) },
@@ -39,7 +40,8 @@ func (a *app) spacesCommand() *cobra.Command {
 	return noun("spaces", "Create, list, show and delete spaces", create, list, show, remove)
 }
 
-func (a *app) createSpace(ctx context.Context, name, description string) error {
+func (a *app) createSpace(ctx context.Context, wanted *runwayv1.CreateSpaceRequest) error {
+	name := wanted.GetName()
 	if err := manifest.CheckName("space", name); err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func (a *app) createSpace(ctx context.Context, name, description string) error {
 	if err != nil {
 		return err
 	}
-	space, err := ask(ctx, c.spaces.CreateSpace, &runwayv1.CreateSpaceRequest{Name: name, Description: description})
+	space, err := ask(ctx, c.spaces.CreateSpace, wanted)
 	if err != nil {
 		return err
 	}
@@ -108,6 +110,9 @@ func (a *app) showSpace(ctx context.Context, name string) error {
 		t.row("space", s.GetName())
 		t.row("phase", spacePhase(s))
 		t.row("description", s.GetSpec().GetDescription())
+		if s.GetSpec().GetRestricted() {
+			t.row("policy", "restricted: never root, no capability but NET_BIND_SERVICE")
+		}
 		for _, p := range s.GetStatus().GetParts() {
 			state := "not ready"
 			if p.GetReady() {

@@ -16,7 +16,7 @@ func fullCluster() *clitest.Fake {
 	f := clitest.Healthy()
 	f.AllSpaces = []*runwayv1.Space{
 		{Name: "default", Spec: &runwayv1.SpaceSpec{}, Status: &runwayv1.SpaceStatus{Phase: runwayv1.SpacePhase_SPACE_PHASE_READY}, Meta: &runwayv1.Meta{CreatedAt: clitest.Before(50 * time.Hour)}},
-		{Name: "shop", Spec: &runwayv1.SpaceSpec{Description: "the web shop"}, Status: &runwayv1.SpaceStatus{
+		{Name: "shop", Spec: &runwayv1.SpaceSpec{Description: "the web shop", Restricted: true}, Status: &runwayv1.SpaceStatus{
 			Phase: runwayv1.SpacePhase_SPACE_PHASE_READY, Parts: []*runwayv1.SpacePart{{Name: "network", Ready: true}, {Name: "dns", Detail: "zone is being made"}},
 		}},
 	}

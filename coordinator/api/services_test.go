@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -508,6 +509,23 @@ func TestSpaces_DeleteWithServices(t *testing.T) {
 	}
 	if view := b.state.View(); !view.Space("own").GetSpec().GetDelete() || !view.Workload("own/web/production").GetDelete() {
 		t.Error("space and service are not being deleted")
+	}
+}
+
+func TestSpaces_RestrictedStaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	spaces := runwayv1.NewSpacesClient(b.as(admin))
+	made, err := spaces.CreateSpace(testContext(t), &runwayv1.CreateSpaceRequest{Name: "shop", Description: "of the shop", Restricted: true})
+	if err != nil || !made.GetSpec().GetRestricted() {
+		t.Fatalf("got %v, %v, want a restricted space", made, err)
+	}
+	if _, err := spaces.DeleteSpace(testContext(t), &runwayv1.DeleteSpaceRequest{Name: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	want := &runwayv1.SpaceSpec{Description: "of the shop", Restricted: true, Delete: true}
+	if got := b.state.View().Space("shop").GetSpec(); !proto.Equal(got, want) {
+		t.Errorf("while it is deleted: got %v, want %v", got, want)
 	}
 }
 

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/runway-platform/runway/coordinator/caller"
 	"github.com/runway-platform/runway/coordinator/names"
 	"github.com/runway-platform/runway/proto/code"
@@ -22,7 +24,8 @@ func (s spaceService) CreateSpace(ctx context.Context, request *runwayv1.CreateS
 		return nil, invalid(code.NameInvalid, "%v", err)
 	}
 	return apply[*runwayv1.Space](ctx, s.API, &runwayv1.PutSpace{
-		Name: request.GetName(), Spec: &runwayv1.SpaceSpec{Description: request.GetDescription()}, Create: true,
+		Name: request.GetName(), Create: true,
+		Spec: &runwayv1.SpaceSpec{Description: request.GetDescription(), Restricted: request.GetRestricted()},
 	})
 }
 
@@ -51,11 +54,18 @@ func (s spaceService) DeleteSpace(ctx context.Context, request *runwayv1.DeleteS
 		return nil, noSpace(request.GetName())
 	}
 	_, err := s.config.Applier.Apply(ctx, &runwayv1.PutSpace{
-		Name: space.GetName(), Spec: &runwayv1.SpaceSpec{Description: space.GetSpec().GetDescription(), Delete: true},
+		Name: space.GetName(), Spec: deleted(space.GetSpec()),
 		WithServices: request.GetWithServices(), By: caller.From(ctx).Name,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &runwayv1.DeleteSpaceResponse{}, nil
+}
+
+// deleted is a spec that asks for nothing else than before, and to be deleted.
+func deleted(spec *runwayv1.SpaceSpec) *runwayv1.SpaceSpec {
+	next := proto.CloneOf(spec)
+	next.Delete = true
+	return next
 }

@@ -56,6 +56,8 @@ func checkSpaceChange(tx *state.Tx, old *runwayv1.Space, c *runwayv1.PutSpace) e
 		return reject(ErrNotFound, code.SpaceNotFound, "there is no space %q", name)
 	case old == nil && tx.Count(state.TableSpaces) >= maxSpaces:
 		return reject(ErrInvalid, code.SpecInvalid, "the cluster has %d spaces, which is the most", maxSpaces)
+	case old != nil && old.GetSpec().GetRestricted() != c.GetSpec().GetRestricted():
+		return reject(ErrInvalid, code.SpecInvalid, "space %q is restricted or not from the beginning: its replicas run by that", name)
 	case old.GetSpec().GetDelete() && !c.GetSpec().GetDelete():
 		return reject(ErrConflict, code.SpaceNotReady, "space %q is being deleted", name)
 	}
@@ -74,5 +76,5 @@ func checkSpaceChange(tx *state.Tx, old *runwayv1.Space, c *runwayv1.PutSpace) e
 }
 
 func spaceSpec(spec *runwayv1.SpaceSpec) *runwayv1.SpaceSpec {
-	return &runwayv1.SpaceSpec{Description: bounded(spec.GetDescription()), Delete: spec.GetDelete()}
+	return &runwayv1.SpaceSpec{Description: bounded(spec.GetDescription()), Delete: spec.GetDelete(), Restricted: spec.GetRestricted()}
 }

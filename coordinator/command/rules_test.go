@@ -106,6 +106,7 @@ func TestApply_rejects(t *testing.T) {
 		{"a second cluster", nil, Init(), command.ErrExists, code.Conflict},
 		{"a space that exists", nil, &runwayv1.PutSpace{Name: SpaceName, Create: true}, command.ErrExists, code.SpaceExists},
 		{"a space that is no label", nil, &runwayv1.PutSpace{Name: "No_Label"}, command.ErrInvalid, code.NameInvalid},
+		{"restricting a space that is there", nil, &runwayv1.PutSpace{Name: SpaceName, Spec: &runwayv1.SpaceSpec{Restricted: true}}, command.ErrInvalid, code.SpecInvalid},
 		{"deleting an unknown space", nil, &runwayv1.PutSpace{Name: "x", Spec: &runwayv1.SpaceSpec{Delete: true}}, command.ErrNotFound, code.SpaceNotFound},
 		{"deleting services and not the space", nil, &runwayv1.PutSpace{Name: SpaceName, WithServices: true}, command.ErrInvalid, code.SpecInvalid},
 		{"deleting a space with services", nil, &runwayv1.PutSpace{Name: SpaceName, Spec: &runwayv1.SpaceSpec{Delete: true}}, command.ErrConflict, code.SpaceNotEmpty},

@@ -150,6 +150,18 @@ func sentTo(set *runwayv1.AssignmentSet) string {
 	return strings.Join(all, " ")
 }
 
+func TestAssignment_HasThePolicyOfItsSpace(t *testing.T) {
+	t.Parallel()
+	s := withReplicas(t, 1)
+	s.Must(t, &runwayv1.PutSpace{Name: "shop", Create: true, Spec: &runwayv1.SpaceSpec{Restricted: true}})
+	for space, want := range map[string]bool{"shop": true, coordinatortest.SpaceName: false} {
+		replica := &runwayv1.Replica{Workload: &runwayv1.WorkloadKey{Space: space, Service: "web", Environment: "production"}}
+		if got := assignment(s.View(), replica).GetRestricted(); got != want {
+			t.Errorf("space %q: restricted %v, want %v", space, got, want)
+		}
+	}
+}
+
 func TestAgent_StatusAloneSendsNothingBack(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, withReplicas(t, 1), nil)

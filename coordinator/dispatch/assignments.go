@@ -19,7 +19,7 @@ type sentAssignments struct {
 }
 
 // sentReplica is what of an assignment can change. The spec cannot: a revision is
-// immutable.
+// immutable, and a space is restricted or not from the beginning.
 type sentReplica struct {
 	goal       runwayv1.Goal
 	epoch      uint64
@@ -76,6 +76,7 @@ func assignment(view *state.View, r *runwayv1.Replica) *runwayv1.Assignment {
 		Goal:       r.GetPlan().GetGoal(),
 		Spec:       view.Revision(state.IDOf(r.GetWorkload()), r.GetRevision()).GetSpec(),
 		Deployment: r.GetDeployment(),
+		Restricted: view.Space(r.GetWorkload().GetSpace()).GetSpec().GetRestricted(),
 	}
 }
 

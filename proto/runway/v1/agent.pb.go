@@ -826,16 +826,18 @@ func (x *AssignmentSet) GetIngresses() []*IngressPeer {
 
 // Assignment is a replica as sent to its agent.
 type Assignment struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Replica       string                 `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
-	Workload      *WorkloadKey           `protobuf:"bytes,2,opt,name=workload,proto3" json:"workload,omitempty"`
-	Revision      uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	Region        string                 `protobuf:"bytes,4,opt,name=region,proto3" json:"region,omitempty"`
-	NodeEpoch     uint64                 `protobuf:"varint,5,opt,name=node_epoch,json=nodeEpoch,proto3" json:"node_epoch,omitempty"`
-	NodePort      uint32                 `protobuf:"varint,6,opt,name=node_port,json=nodePort,proto3" json:"node_port,omitempty"`
-	Goal          Goal                   `protobuf:"varint,7,opt,name=goal,proto3,enum=runway.v1.Goal" json:"goal,omitempty"`
-	Spec          *RevisionSpec          `protobuf:"bytes,8,opt,name=spec,proto3" json:"spec,omitempty"`
-	Deployment    string                 `protobuf:"bytes,9,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Replica    string                 `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
+	Workload   *WorkloadKey           `protobuf:"bytes,2,opt,name=workload,proto3" json:"workload,omitempty"`
+	Revision   uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	Region     string                 `protobuf:"bytes,4,opt,name=region,proto3" json:"region,omitempty"`
+	NodeEpoch  uint64                 `protobuf:"varint,5,opt,name=node_epoch,json=nodeEpoch,proto3" json:"node_epoch,omitempty"`
+	NodePort   uint32                 `protobuf:"varint,6,opt,name=node_port,json=nodePort,proto3" json:"node_port,omitempty"`
+	Goal       Goal                   `protobuf:"varint,7,opt,name=goal,proto3,enum=runway.v1.Goal" json:"goal,omitempty"`
+	Spec       *RevisionSpec          `protobuf:"bytes,8,opt,name=spec,proto3" json:"spec,omitempty"`
+	Deployment string                 `protobuf:"bytes,9,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// The policy of the space; see SpaceSpec.restricted.
+	Restricted    bool `protobuf:"varint,10,opt,name=restricted,proto3" json:"restricted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -931,6 +933,13 @@ func (x *Assignment) GetDeployment() string {
 		return x.Deployment
 	}
 	return ""
+}
+
+func (x *Assignment) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
+	}
+	return false
 }
 
 type IngressPeer struct {
@@ -1482,7 +1491,7 @@ const file_runway_v1_agent_proto_rawDesc = "" +
 	"\x04full\x18\x02 \x01(\bR\x04full\x127\n" +
 	"\vassignments\x18\x03 \x03(\v2\x15.runway.v1.AssignmentR\vassignments\x12\x18\n" +
 	"\aremoved\x18\x04 \x03(\tR\aremoved\x124\n" +
-	"\tingresses\x18\x05 \x03(\v2\x16.runway.v1.IngressPeerR\tingresses\"\xbc\x02\n" +
+	"\tingresses\x18\x05 \x03(\v2\x16.runway.v1.IngressPeerR\tingresses\"\xdc\x02\n" +
 	"\n" +
 	"Assignment\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x122\n" +
@@ -1496,7 +1505,11 @@ const file_runway_v1_agent_proto_rawDesc = "" +
 	"\x04spec\x18\b \x01(\v2\x17.runway.v1.RevisionSpecR\x04spec\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\t \x01(\tR\n" +
-	"deployment\"\xb3\x01\n" +
+	"deployment\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\n" +
+	" \x01(\bR\n" +
+	"restricted\"\xb3\x01\n" +
 	"\vIngressPeer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0esource_address\x18\x02 \x01(\tR\rsourceAddress\x12!\n" +

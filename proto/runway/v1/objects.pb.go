@@ -963,7 +963,10 @@ type SpaceSpec struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Description string                 `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"`
 	// The space is to be destroyed, its parts in order.
-	Delete        bool `protobuf:"varint,2,opt,name=delete,proto3" json:"delete,omitempty"`
+	Delete bool `protobuf:"varint,2,opt,name=delete,proto3" json:"delete,omitempty"`
+	// Its replicas have no capability but NET_BIND_SERVICE and never run as root. Set
+	// when the space is made, and never changed.
+	Restricted    bool `protobuf:"varint,3,opt,name=restricted,proto3" json:"restricted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1008,6 +1011,13 @@ func (x *SpaceSpec) GetDescription() string {
 func (x *SpaceSpec) GetDelete() bool {
 	if x != nil {
 		return x.Delete
+	}
+	return false
+}
+
+func (x *SpaceSpec) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
 	}
 	return false
 }
@@ -4138,10 +4148,13 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12(\n" +
 	"\x04spec\x18\x03 \x01(\v2\x14.runway.v1.SpaceSpecR\x04spec\x12.\n" +
-	"\x06status\x18\x04 \x01(\v2\x16.runway.v1.SpaceStatusR\x06status\"E\n" +
+	"\x06status\x18\x04 \x01(\v2\x16.runway.v1.SpaceStatusR\x06status\"e\n" +
 	"\tSpaceSpec\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12\x16\n" +
-	"\x06delete\x18\x02 \x01(\bR\x06delete\"\x8e\x01\n" +
+	"\x06delete\x18\x02 \x01(\bR\x06delete\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\x03 \x01(\bR\n" +
+	"restricted\"\x8e\x01\n" +
 	"\vSpaceStatus\x12+\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x15.runway.v1.SpacePhaseR\x05phase\x12*\n" +
 	"\x05parts\x18\x02 \x03(\v2\x14.runway.v1.SpacePartR\x05parts\x12&\n" +
