@@ -106,7 +106,7 @@ func recordReport(tx *state.Tx, old *runwayv1.ReplicaStatus, replica *runwayv1.R
 	cause := status.GetCause()
 	switch {
 	case status.GetOomKilled() && !old.GetOomKilled():
-		tx.PutEvent(warning(ofReplica(replica, "replica.oom", cause.GetSummary()), string(code.OutOfMemory)))
+		tx.PutEvent(warning(ofReplica(replica, "replica.oom", oomText(cause)), string(code.OutOfMemory)))
 	case status.GetAttempt() > old.GetAttempt():
 		message := fmt.Sprintf("attempt %d: %s", status.GetAttempt(), cause.GetSummary())
 		tx.PutEvent(warning(ofReplica(replica, "replica.restarted", message), cause.GetCode()))
@@ -119,4 +119,12 @@ func recordReport(tx *state.Tx, old *runwayv1.ReplicaStatus, replica *runwayv1.R
 	case old.GetReady() && !status.GetReady() && replica.GetPlan().GetGoal() == runwayv1.Goal_GOAL_SERVE:
 		tx.PutEvent(warning(ofReplica(replica, "replica.unready", cause.GetSummary()), cause.GetCode()))
 	}
+}
+
+// oomText says what happened also when the agent gave no cause.
+func oomText(cause *runwayv1.Cause) string {
+	if cause.GetSummary() == "" {
+		return "killed at its memory limit"
+	}
+	return cause.GetSummary()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -577,5 +578,24 @@ func TestEvents_tellTheStory(t *testing.T) {
 	want := "token.created cluster.initialised node.ready deployment.started replica.placed replica.ready replica.serving node.down"
 	if strings.Join(got, " ") != want {
 		t.Errorf("events:\n%s\nwant:\n%s", strings.Join(got, " "), want)
+	}
+}
+
+func TestReportReplicas_OOMWithoutACauseSaysWhatHappened(t *testing.T) {
+	for summary, want := range map[string]string{"": "killed at its memory limit", "met 64 MiB": "met 64 MiB"} {
+		report := Report("n1", "r1", failed)
+		report.Reports[0].Status.OomKilled, report.Reports[0].Status.Cause = true, nil
+		if summary != "" {
+			report.Reports[0].Status.Cause = &runwayv1.Cause{Summary: summary}
+		}
+		var told []string
+		for _, event := range serving(t, report).View().Events(state.EventsKept) {
+			if event.GetKind() == "replica.oom" {
+				told = append(told, event.GetMessage())
+			}
+		}
+		if !slices.Equal(told, []string{want}) {
+			t.Errorf("events %q, want %q", told, want)
+		}
 	}
 }
