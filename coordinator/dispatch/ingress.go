@@ -3,14 +3,17 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/caller"
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -86,6 +89,9 @@ func (s *ingressSession) run() error {
 	if hello == nil {
 		return errProtocol
 	}
+	if err := checkSource(hello.GetFacts().GetSourceAddress()); err != nil {
+		return err
+	}
 	s.d.config.Presence.Beat(s.id, time.Now())
 	ingress, err := s.register(hello)
 	if err != nil {
@@ -95,6 +101,19 @@ func (s *ingressSession) run() error {
 	defer s.d.leaveIngress(s)
 	s.d.log.Info("ingress session began", "ingress_id", s.id, "name", ingress.GetName())
 	return s.d.serve(s.session, func() error { return s.receive(hello.GetAnswerBeats()) }, func() error { return s.send(ingress) })
+}
+
+// checkSource refuses an ingress that no node would let in. It is done here and not in the command: an ingress that an older
+// coordinator has accepted stays in the log.
+func checkSource(address string) error {
+	if source, err := netip.ParseAddr(address); err == nil && source.Is4() && !source.IsUnspecified() {
+		return nil
+	}
+	return detailed(codes.InvalidArgument, &runwayv1.Cause{
+		Code:    string(code.SpecInvalid),
+		Summary: fmt.Sprintf("the ingress's source address %q is no IPv4 address: no node would let it in", address),
+		Fix:     "give the IPv4 address that nodes see its requests come from with --source-address",
+	})
 }
 
 // register writes what the ingress says of itself, unless the state has it. One that

@@ -23,6 +23,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -243,6 +244,28 @@ func TestIngress_RemovedIngressIsCut(t *testing.T) {
 	i := b.ingress("i1")
 	b.state.Must(t, &runwayv1.RemoveIngress{Ingress: "i1"})
 	i.ends(codes.Aborted)
+}
+
+func TestIngress_WithoutIPv4SourceIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"", "::1", "2001:db8::9", "0.0.0.0", "edge.example", "192.0.2.1:80"} {
+		b := newBench(t, coordinatortest.NewState(t), nil)
+		stream, err := runwayv1.NewIngressSessionClient(b.conn).Connect(b.as(runwayv1.Role_ROLE_INGRESS, "i1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts := coordinatortest.RegisterIngress("i1").GetFacts()
+		facts.SourceAddress = source
+		hello := &runwayv1.IngressHello{Name: "i1", Facts: facts}
+		if err := stream.Send(&runwayv1.IngressMessage{Message: &runwayv1.IngressMessage_Hello{Hello: hello}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = stream.Recv()
+		details := status.Convert(err).Details()
+		if len(details) != 1 || details[0].(*runwayv1.Cause).GetCode() != string(code.SpecInvalid) || b.state.View().Ingress("i1") != nil {
+			t.Errorf("source %q: got %v with %v, want it refused with a code", source, err, details)
+		}
+	}
 }
 
 func TestIngress_OtherRolesAreRefused(t *testing.T) {
