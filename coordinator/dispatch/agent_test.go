@@ -18,6 +18,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -562,11 +563,17 @@ func TestReportsOf_BoundsOneReport(t *testing.T) {
 	t.Parallel()
 	s := withReplicas(t, 1)
 	long := running("r1")
-	long.Status.Cause = &runwayv1.Cause{Summary: strings.Repeat("x", 1<<20)}
+	long.Status.Cause = &runwayv1.Cause{
+		Code: string(code.CrashLoop), Summary: strings.Repeat("x", 1<<20), Evidence: slices.Repeat([]string{strings.Repeat("y", 2<<10)}, 100),
+	}
 	endless := running(strings.Repeat("r", 1<<20))
 	got := reportsOf(s.View(), "n1", &runwayv1.ReplicaReports{Replicas: []*runwayv1.ReplicaReport{long, endless, {Replica: "r1"}}})
-	if len(got) != 1 || got[0].GetStatus().GetCause() != nil || got[0].GetNode() != "n1" {
-		t.Errorf("reportsOf = %d reports", len(got))
+	if len(got) != 1 || got[0].GetNode() != "n1" || proto.Size(got[0]) > maxReportBytes {
+		t.Fatalf("reportsOf = %d reports", len(got))
+	}
+	why := got[0].GetStatus().GetCause()
+	if why.GetCode() != string(code.CrashLoop) || len(why.GetSummary()) != maxText || len(why.GetEvidence()) != maxCutEvidence {
+		t.Errorf("cause = %.200v, want it cut and not dropped", why)
 	}
 }
 

@@ -14,10 +14,12 @@ import (
 )
 
 const (
-	// maxReportBytes bounds one replica's report; a longer one loses its cause.
+	// maxReportBytes bounds one replica's report; of a longer one the cause is cut.
 	maxReportBytes = 64 << 10
 	// maxText bounds each text of an agent's event.
 	maxText = 1 << 10
+	// maxCutEvidence lines of at most maxText fit in a report with room to spare.
+	maxCutEvidence = 32
 	// oldest and newest are how far an agent's clock is believed.
 	oldest, newest = time.Hour, time.Minute
 )
@@ -31,7 +33,7 @@ func reportsOf(view *state.View, node string, message *runwayv1.ReplicaReports) 
 		listed[r.GetReplica()] = true
 		next := &runwayv1.NodeReport{Node: node, Replica: r.GetReplica(), NodeEpoch: r.GetNodeEpoch(), Status: r.GetStatus()}
 		if proto.Size(next) > maxReportBytes {
-			next.Status.Cause = nil
+			next.Status.Cause = cutCause(next.GetStatus().GetCause())
 		}
 		if next.GetStatus() != nil && proto.Size(next) <= maxReportBytes {
 			result = append(result, next)
@@ -109,6 +111,15 @@ func believable(at *timestamppb.Timestamp, now time.Time) *timestamppb.Timestamp
 		return nil
 	}
 	return at
+}
+
+// cutCause keeps the code and the beginning of what explains it.
+func cutCause(cause *runwayv1.Cause) *runwayv1.Cause {
+	kept := &runwayv1.Cause{Code: cut(cause.GetCode()), Summary: cut(cause.GetSummary()), Fix: cut(cause.GetFix())}
+	for _, line := range cause.GetEvidence()[:min(len(cause.GetEvidence()), maxCutEvidence)] {
+		kept.Evidence = append(kept.Evidence, cut(line))
+	}
+	return kept
 }
 
 func cut(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxText)], "") }
