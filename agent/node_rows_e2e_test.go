@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/procfs"
+
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // three deploys replicas on node ports 20001 to 20003 and returns their IDs.
@@ -130,4 +132,23 @@ func (n *node) ask(address, path string) {
 	if answer, err := client.Get(fmt.Sprintf("http://%s:%d%s", address, containerPort, path)); err == nil {
 		_ = answer.Body.Close()
 	}
+}
+
+// An image that runs as root is refused in a restricted space, with the reason, and leaves nothing.
+func TestNode_RestrictedSpaceRefusesRoot_OnRealParts(t *testing.T) {
+	if !insideMachine(t) {
+		return
+	}
+	n := newNode(t)
+	n.boot()
+	restricted := n.assignment("r", 20001)
+	restricted.Restricted = true
+	n.assign(restricted, n.assignment("open", 20002))
+	n.until("refused", func() bool { return n.status("r").GetPhase() == runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED })
+	if why := n.status("r").GetCause(); !strings.Contains(why.GetSummary(), "set a USER other than root") {
+		t.Errorf("cause %v, want what to do", why)
+	}
+	n.until("neighbour in another space", func() bool { return n.status("open").GetReady() })
+	n.assign()
+	n.nothingLeft()
 }
