@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	goruntime "runtime"
 	"strconv"
 	"strings"
 
@@ -59,12 +58,16 @@ func (m machine) capacity(dataDir string) (Resources, error) {
 	if err != nil {
 		return Resources{}, err
 	}
+	processors, err := m.processors()
+	if err != nil {
+		return Resources{}, err
+	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(dataDir, &disk); err != nil {
 		return Resources{}, fmt.Errorf("read size of disk of %q: %w", dataDir, err)
 	}
 	return Resources{
-		MilliCPU:    int64(goruntime.NumCPU()) * millisPerCore,
+		MilliCPU:    processors * millisPerCore,
 		MemoryBytes: memory,
 		DiskBytes:   int64(disk.Blocks) * disk.Bsize,
 	}, nil
@@ -91,6 +94,25 @@ func (r Resources) or(computed Resources) Resources {
 		r.DiskBytes = computed.DiskBytes
 	}
 	return r
+}
+
+// processors counts those that are online: Go's own count is that of its start.
+func (m machine) processors() (int64, error) {
+	text, err := os.ReadFile(m.proc + "/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read processors of the machine: %w", err)
+	}
+	online := int64(0)
+	for line := range strings.Lines(string(text)) {
+		name, _, _ := strings.Cut(line, " ")
+		if _, err := strconv.Atoi(strings.TrimPrefix(name, "cpu")); err == nil && strings.HasPrefix(name, "cpu") {
+			online++
+		}
+	}
+	if online == 0 {
+		return 0, fmt.Errorf("read processors of the machine: none in %s/stat", m.proc)
+	}
+	return online, nil
 }
 
 func (m machine) memory() (int64, error) {

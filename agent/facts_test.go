@@ -11,6 +11,7 @@ func machineWith(t *testing.T, meminfo string) machine {
 	t.Helper()
 	proc := t.TempDir()
 	for name, text := range map[string]string{
+		"stat":    "cpu  1 2 3\ncpu0 1 1 1\ncpu2 0 1 2\nintr 5 1 2\nctxt 7\n",
 		"meminfo": meminfo, "sys/kernel/osrelease": "6.1.0-test\n", "sys/kernel/random/boot_id": "b-1\n",
 	} {
 		path := filepath.Join(proc, name)
@@ -50,6 +51,9 @@ func TestFacts_OfThisNode(t *testing.T) {
 	if got.GetCapacityMemoryBytes() != 8<<30 || got.GetAllocatableMemoryBytes() != 8<<30-8<<30/20 || got.GetAllocatableCpuMilli() != 500 {
 		t.Errorf("facts %v: want 8 GiB, 5%% of it reserved, and the CPU that was configured", got)
 	}
+	if got.GetCapacityCpuMilli() != 2000 {
+		t.Errorf("%d mCPU, want 2 processors: 0 and 2 are online", got.GetCapacityCpuMilli())
+	}
 	if got.GetCapacityDiskBytes() == 0 || got.GetKernelVersion() != "6.1.0-test" || got.GetBootId() != "b-1" || got.GetPortLast() != 20999 || got.GetIdentityAddress() != "192.0.2.1:7444" {
 		t.Errorf("facts %v: want disk, kernel, boot id, ports and where to ask", got)
 	}
@@ -58,8 +62,13 @@ func TestFacts_OfThisNode(t *testing.T) {
 func TestFacts_UnreadableMachine(t *testing.T) {
 	t.Parallel()
 	config := Config{DataDir: t.TempDir()}
+	asleep := machineWith(t, "MemTotal: 1 kB\n")
+	if err := os.WriteFile(filepath.Join(asleep.proc, "stat"), []byte("cpu  1 2 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, m := range map[string]machine{
-		"no proc": {proc: "/nowhere"}, "no MemTotal": machineWith(t, "MemFree: 1 kB\n"), "no number": machineWith(t, "MemTotal: x kB\n"),
+		"no processor": asleep,
+		"no proc":      {proc: "/nowhere"}, "no MemTotal": machineWith(t, "MemFree: 1 kB\n"), "no number": machineWith(t, "MemTotal: x kB\n"),
 	} {
 		if _, err := config.facts(m); err == nil || !strings.Contains(err.Error(), "machine") {
 			t.Errorf("%s: got %v, want an error", name, err)
