@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -228,6 +229,7 @@ func TestLogs_TailIsInTheCauseAndLeftoversAreSwept(t *testing.T) {
 		r.kill()
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{Exits: true, ExitAfter: time.Second, NeverListens: true})
 		r.boot()
+		synctest.Wait() // the first look is over
 		r.assign(assignment("a", 20001))
 		for _, name := range []string{"a-0", "a-1"} {
 			r.until(name, 10*time.Second, func() bool { _, made := r.runtime.Spec(runtime.ContainerID(name)); return made })
