@@ -19,6 +19,11 @@ func confirmRoutes(tx *state.Tx, c *runwayv1.ConfirmRoutes) (proto.Message, erro
 			r.Serving = goal == runwayv1.Goal_GOAL_SERVE
 		})
 	}
+	for _, id := range c.GetUnrouted() {
+		confirm(tx, id, func(r *runwayv1.ReplicaRouting, goal runwayv1.Goal) {
+			r.Unrouted = r.GetUnrouted() || goal > runwayv1.Goal_GOAL_SERVE
+		})
+	}
 	for _, id := range c.GetDrained() {
 		confirm(tx, id, func(r *runwayv1.ReplicaRouting, goal runwayv1.Goal) {
 			if goal > runwayv1.Goal_GOAL_SERVE {

@@ -105,7 +105,7 @@ func (w *world) status(t *rapid.T) {
 func (w *world) confirm(t *rapid.T) {
 	w.do(t, &runwayv1.ConfirmRoutes{
 		Serving: []string{w.replica(t)}, Drained: []string{w.replica(t)},
-		Released: []string{w.replica(t)}, NotServing: []string{w.replica(t)},
+		Released: []string{w.replica(t)}, NotServing: []string{w.replica(t)}, Unrouted: []string{w.replica(t)},
 	})
 }
 

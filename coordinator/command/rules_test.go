@@ -486,6 +486,14 @@ func TestConfirmRoutes_followsTheGoal(t *testing.T) {
 	if got := s.View().Replica("r1").GetRouting(); !got.GetServing() || got.GetDrained() || got.GetReleased() {
 		t.Errorf("a serving replica is %v", got)
 	}
+	s.Must(t, &runwayv1.ConfirmRoutes{Unrouted: []string{"r1"}})
+	if got := s.View().Replica("r1").GetRouting(); got.GetUnrouted() {
+		t.Errorf("a serving replica is %v", got)
+	}
+	s.Must(t, goal("r1", runwayv1.Goal_GOAL_DRAIN), &runwayv1.ConfirmRoutes{Unrouted: []string{"r1"}})
+	if got := s.View().Replica("r1").GetRouting(); !got.GetUnrouted() || got.GetDrained() {
+		t.Errorf("an unrouted replica is %v", got)
+	}
 	s.Must(t, goal("r1", runwayv1.Goal_GOAL_DRAIN), &runwayv1.ConfirmRoutes{Drained: []string{"r1"}})
 	if got := s.View().Replica("r1").GetRouting(); got.GetServing() || !got.GetDrained() || got.GetReleased() {
 		t.Errorf("a drained replica is %v", got)

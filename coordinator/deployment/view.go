@@ -100,5 +100,5 @@ func (s subject) isBase(r *runwayv1.Replica) bool {
 // routed tells whether some live ingress may still send requests to a replica that
 // is no longer meant to serve, on the side that leave selects.
 func (s subject) routed(leave func(*runwayv1.Replica) bool) bool {
-	return slices.ContainsFunc(s.replicas, func(r *runwayv1.Replica) bool { return leave(r) && r.GetRouting().GetServing() })
+	return slices.ContainsFunc(s.replicas, func(r *runwayv1.Replica) bool { return leave(r) && fleet.MayBeRouted(s.state, r) })
 }

@@ -22,7 +22,7 @@ func (m *memory) confirm(view *state.View, proof proof, now time.Time) []proto.M
 		}
 		m.confirmOutside(c, proof, view, r, now)
 	}
-	if len(c.Serving)+len(c.NotServing)+len(c.Drained)+len(c.Released) == 0 {
+	if len(c.Serving)+len(c.NotServing)+len(c.Unrouted)+len(c.Drained)+len(c.Released) == 0 {
 		return nil
 	}
 	return []proto.Message{c}
@@ -55,6 +55,9 @@ func (m *memory) confirmOutside(c *runwayv1.ConfirmRoutes, proof proof, view *st
 	}
 	if !leaving(r) {
 		return
+	}
+	if !routing.GetUnrouted() {
+		c.Unrouted = append(c.Unrouted, id)
 	}
 	if !routing.GetDrained() && (!proof.held(id) || drainEnded(view, r, now)) {
 		c.Drained = append(c.Drained, id)

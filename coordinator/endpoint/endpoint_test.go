@@ -108,7 +108,7 @@ func (r *rig) lose(ingress string) {
 func (r *rig) want(id string, serving, drained, released bool) {
 	r.t.Helper()
 	got := r.View().Replica(id).GetRouting()
-	want := &runwayv1.ReplicaRouting{Serving: serving, Drained: drained, Released: released}
+	want := &runwayv1.ReplicaRouting{Serving: serving, Drained: drained, Released: released, Unrouted: drained || released}
 	if !proto.Equal(got, want) {
 		r.t.Errorf("routing of %s: got {%v}, want {%v}", id, got, want)
 	}
@@ -174,6 +174,36 @@ func TestConfirm_ReplicaThatCameBackServesOnlyWhenEverybodyHasItAgain(t *testing
 	r.want("r1", false, false, false) // i1 does not
 	r.ack("i1", "i2")
 	r.want("r1", true, false, false)
+}
+
+// One that returned to the routes and is told to go before all have it again gets
+// requests from some, although it does not serve.
+func TestConfirm_ReplicaThatCameBackIsUnroutedWhenEverybodyGaveItUp(t *testing.T) {
+	r := newRig(t)
+	unrouted := func(want bool) {
+		t.Helper()
+		if got := r.View().Replica("r1").GetRouting(); got.GetServing() || got.GetUnrouted() != want {
+			t.Errorf("got {%v}, want unrouted %v", got, want)
+		}
+	}
+	r.ready("r1", true)
+	r.ack("i1", "i2")
+	r.ready("r1", false)
+	r.ack("i1", "i2")
+	unrouted(false) // it may return
+	r.ready("r1", true)
+	r.ack("i1")
+	r.drain("r1")
+	r.ack("i2")
+	unrouted(false) // i1 still routes to it
+	ack := r.confirmation()
+	ack.Held = []string{"r1"}
+	r.acks["i1"] = ack
+	r.look()
+	unrouted(true)
+	if r.View().Replica("r1").GetRouting().GetDrained() {
+		t.Error("drained while i1 waits for answers")
+	}
 }
 
 func TestConfirm_DrainsWhenRequestsAreDoneOrTheDeadlineHasPassed(t *testing.T) {

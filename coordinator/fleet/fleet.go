@@ -103,6 +103,18 @@ func Serves(view *state.View, r *runwayv1.Replica) bool {
 	return r.GetRouting().GetServing() || !HasEndpoint(SpecOf(view, r))
 }
 
+// MayBeRouted tells whether a live ingress may send requests to a replica that counts no
+// more: all have confirmed it, or it was told to go and not all have confirmed that. One
+// that returned to the routes just before it was told gets requests from some only.
+func MayBeRouted(view *state.View, r *runwayv1.Replica) bool {
+	routing := r.GetRouting()
+	if routing.GetServing() {
+		return true
+	}
+	told := r.GetPlan().GetGoal() > runwayv1.Goal_GOAL_SERVE
+	return told && HasEndpoint(SpecOf(view, r)) && !routing.GetUnrouted() && !routing.GetDrained()
+}
+
 // SpecOf returns what the replica runs.
 func SpecOf(view *state.View, r *runwayv1.Replica) *runwayv1.RevisionSpec {
 	return view.Revision(state.IDOf(r.GetWorkload()), r.GetRevision()).GetSpec()

@@ -84,6 +84,30 @@ func TestCountsAndServes(t *testing.T) {
 	}
 }
 
+func TestMayBeRouted(t *testing.T) {
+	drain := &runwayv1.SetReplicaGoals{Goals: []*runwayv1.ReplicaGoal{{Replica: "r1", Goal: runwayv1.Goal_GOAL_DRAIN}}}
+	worker := coordinatortest.Spec()
+	worker.ContainerPort, worker.Public, worker.Internal = 0, false, false
+	for _, row := range []struct {
+		name   string
+		spec   *runwayv1.RevisionSpec
+		change []any
+		want   bool
+	}{
+		{"confirmed", coordinatortest.Spec(), []any{&runwayv1.ConfirmRoutes{Serving: []string{"r1"}}}, true},
+		{"told to go before anybody confirmed", coordinatortest.Spec(), []any{drain}, true},
+		{"given up by all", coordinatortest.Spec(), []any{drain, &runwayv1.ConfirmRoutes{Unrouted: []string{"r1"}}}, false},
+		{"drained, as older versions wrote it", coordinatortest.Spec(), []any{drain, &runwayv1.ConfirmRoutes{Drained: []string{"r1"}}}, false},
+		{"a worker has no route", worker, []any{drain}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if view, r := world(t, row.spec, apply(t, row.change...)); MayBeRouted(view, r) != row.want {
+				t.Errorf("%v: got %v, want %v", r.GetRouting(), !row.want, row.want)
+			}
+		})
+	}
+}
+
 func TestBaseOf_OutlivesTheHistoryOfDeployments(t *testing.T) {
 	s := coordinatortest.NewState(t, coordinatortest.Deploy("d00", "web", coordinatortest.Spec(), 1))
 	base := func() *Base { return BaseOf(s.View(), s.View().Workload(coordinatortest.ID("web"))) }

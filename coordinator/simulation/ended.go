@@ -36,6 +36,7 @@ func (c *checker) ended(ch change, id string) {
 	c.closed(ch, what)
 	switch phase {
 	case runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED:
+		c.reached(ch, what)
 		if what.own < what.need || what.others > 0 {
 			c.world.Broken.Add("deployment %s succeeded with %d of %d replicas, and %d others serve", id, what.own, what.need, what.others)
 		}
@@ -48,6 +49,25 @@ func (c *checker) ended(ch change, id string) {
 			c.world.Broken.Add("deployment %s gave up early: %d replicas of it are left and %d of %d others serve", id, what.ownLeft, what.base, what.old)
 		}
 	}
+}
+
+// reached: success is told when no live ingress sends anything to another replica, but to
+// one whose node came back after the look.
+func (c *checker) reached(ch change, what claim) {
+	for _, i := range c.alive(ch.looked, time.Now()) {
+		for _, r := range ch.looked.ReplicasOf(what.id) {
+			if r.GetDeployment() != what.d.GetId() && i.routes[r.GetId()] != "" && !cameBack(ch, r) {
+				c.world.Broken.Add("deployment %s succeeded, and ingress %s routes to replica %s of %s", what.d.GetId(), i.id, r.GetId(), r.GetDeployment())
+			}
+		}
+	}
+}
+
+// cameBack tells whether a replica was given up with its node at the look, and is on it again.
+func cameBack(ch change, seen *runwayv1.Replica) bool {
+	const down = runwayv1.NodePhase_NODE_PHASE_DOWN
+	node := seen.GetPlan().GetNode()
+	return ch.looked.Node(node).GetStatus().GetPhase() == down && ch.before.Node(node).GetStatus().GetPhase() != down
 }
 
 func late(ch change, id string) bool {

@@ -39,6 +39,10 @@ func TestChecker_NoticesASkippedAcknowledgement(t *testing.T) {
 	red(t, Config{Nodes: 3, Ingresses: 2}, SkipAcknowledgement, "routes to it", replace)
 }
 
+func TestChecker_NoticesASuccessThatHasNotReachedAnIngress(t *testing.T) {
+	red(t, Config{Nodes: 3, Ingresses: 2}, SkipAcknowledgement, "succeeded, and ingress", replace)
+}
+
 func TestChecker_NoticesASkippedDrain(t *testing.T) {
 	red(t, Config{Nodes: 3, Ingresses: 2}, SkipDrain, "has requests in flight", replace)
 }

@@ -1338,7 +1338,9 @@ type ConfirmRoutes struct {
 	Drained  []string               `protobuf:"bytes,2,rep,name=drained,proto3" json:"drained,omitempty"`
 	Released []string               `protobuf:"bytes,3,rep,name=released,proto3" json:"released,omitempty"`
 	// No longer confirmed as serving: not ready, or a new ingress joined.
-	NotServing    []string `protobuf:"bytes,4,rep,name=not_serving,json=notServing,proto3" json:"not_serving,omitempty"`
+	NotServing []string `protobuf:"bytes,4,rep,name=not_serving,json=notServing,proto3" json:"not_serving,omitempty"`
+	// Told to go, and confirmed as out of the routes of all live ingresses.
+	Unrouted      []string `protobuf:"bytes,5,rep,name=unrouted,proto3" json:"unrouted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1397,6 +1399,13 @@ func (x *ConfirmRoutes) GetReleased() []string {
 func (x *ConfirmRoutes) GetNotServing() []string {
 	if x != nil {
 		return x.NotServing
+	}
+	return nil
+}
+
+func (x *ConfirmRoutes) GetUnrouted() []string {
+	if x != nil {
+		return x.Unrouted
 	}
 	return nil
 }
@@ -2455,13 +2464,14 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\areplica\x18\x02 \x01(\tR\areplica\x12\x1d\n" +
 	"\n" +
 	"node_epoch\x18\x03 \x01(\x04R\tnodeEpoch\x120\n" +
-	"\x06status\x18\x04 \x01(\v2\x18.runway.v1.ReplicaStatusR\x06status\"\x80\x01\n" +
+	"\x06status\x18\x04 \x01(\v2\x18.runway.v1.ReplicaStatusR\x06status\"\x9c\x01\n" +
 	"\rConfirmRoutes\x12\x18\n" +
 	"\aserving\x18\x01 \x03(\tR\aserving\x12\x18\n" +
 	"\adrained\x18\x02 \x03(\tR\adrained\x12\x1a\n" +
 	"\breleased\x18\x03 \x03(\tR\breleased\x12\x1f\n" +
 	"\vnot_serving\x18\x04 \x03(\tR\n" +
-	"notServing\"+\n" +
+	"notServing\x12\x1a\n" +
+	"\bunrouted\x18\x05 \x03(\tR\bunrouted\"+\n" +
 	"\rPurgeReplicas\x12\x1a\n" +
 	"\breplicas\x18\x01 \x03(\tR\breplicas\"b\n" +
 	"\fRegisterNode\x12\x12\n" +

@@ -2840,7 +2840,10 @@ type ReplicaRouting struct {
 	// done or the drain deadline passed.
 	Drained bool `protobuf:"varint,2,opt,name=drained,proto3" json:"drained,omitempty"`
 	// Every registered ingress, lost ones too, has given up the node port.
-	Released      bool `protobuf:"varint,3,opt,name=released,proto3" json:"released,omitempty"`
+	Released bool `protobuf:"varint,3,opt,name=released,proto3" json:"released,omitempty"`
+	// Every live ingress confirmed a generation without it, and it never returns. Without
+	// serving it may still get requests: not all have to route to it for one to do so.
+	Unrouted      bool `protobuf:"varint,4,opt,name=unrouted,proto3" json:"unrouted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2892,6 +2895,13 @@ func (x *ReplicaRouting) GetDrained() bool {
 func (x *ReplicaRouting) GetReleased() bool {
 	if x != nil {
 		return x.Released
+	}
+	return false
+}
+
+func (x *ReplicaRouting) GetUnrouted() bool {
+	if x != nil {
+		return x.Unrouted
 	}
 	return false
 }
@@ -4321,11 +4331,12 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x05cause\x18\b \x01(\v2\x10.runway.v1.CauseR\x05cause\x12\x18\n" +
 	"\aaddress\x18\t \x01(\tR\aaddress\x12\x10\n" +
 	"\x03pid\x18\n" +
-	" \x01(\x03R\x03pid\"`\n" +
+	" \x01(\x03R\x03pid\"|\n" +
 	"\x0eReplicaRouting\x12\x18\n" +
 	"\aserving\x18\x01 \x01(\bR\aserving\x12\x18\n" +
 	"\adrained\x18\x02 \x01(\bR\adrained\x12\x1a\n" +
-	"\breleased\x18\x03 \x01(\bR\breleased\"\xd3\x01\n" +
+	"\breleased\x18\x03 \x01(\bR\breleased\x12\x1a\n" +
+	"\bunrouted\x18\x04 \x01(\bR\bunrouted\"\xd3\x01\n" +
 	"\x04Node\x12#\n" +
 	"\x04meta\x18\x01 \x01(\v2\x0f.runway.v1.MetaR\x04meta\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
