@@ -34,6 +34,9 @@ func used(t *testing.T) *prometheus.Registry {
 	}
 	registry := prometheus.NewRegistry()
 	m := NewMetrics(registry, collector)
+	if err := RegisterDenied(registry, &rulesThatDrop{counts: map[string]uint64{"spoof": 1}}); err != nil {
+		t.Fatal(err)
+	}
 	m.observe(map[string]*replica{"a": replicaWith(serving)}, newReporter())
 	m.stepped(result{order: order{action: action{do: doPull}}, err: runtime.ErrUnavailable})
 	m.restarted(code.CrashLoop)

@@ -144,7 +144,7 @@ func (s *nodeSettings) open(ctx context.Context, log *slog.Logger, registerer pr
 		return nil, err
 	}
 	parts.metrics = agent.NewMetrics(registerer, parts.logs)
-	return parts, nil
+	return parts, agent.RegisterDenied(registerer, parts.network)
 }
 
 func (p *nodeParts) deps(conn *client.Conn, log *slog.Logger) agent.Deps {
