@@ -202,7 +202,7 @@ func join(t *testing.T, dir string, weather *line, routes *published, remembered
 		t.Fatal(err)
 	}
 	process, err := ingress.New(ingress.Config{
-		Name: "i1", DataDir: dir, Coordinator: conn, Nodes: &tls.Config{MinVersion: tls.VersionTLS13}, Facts: &runwayv1.IngressFacts{Region: "local"}, HTTPS: []string{"127.0.0.1:0"},
+		Name: "i1", DataDir: dir, Coordinator: conn, Nodes: &tls.Config{MinVersion: tls.VersionTLS13}, Facts: &runwayv1.IngressFacts{Region: "local", SourceAddress: "192.0.2.1"}, HTTPS: []string{"127.0.0.1:0"},
 		Listen:   func(string, string) (net.Listener, error) { return bufconn.Listen(1), nil },
 		Registry: prometheus.NewRegistry(), DrainTimeout: time.Second, Log: log,
 	})
