@@ -149,6 +149,7 @@ type loadSummary struct {
 type loadRow struct {
 	Edge        string           `json:"edge"`
 	Kind        string           `json:"kind"`
+	Streams     bool             `json:"streams"`
 	Requests    int64            `json:"requests"`
 	Connections int64            `json:"connections"`
 	Failures    map[string]int64 `json:"failures"`
@@ -161,6 +162,18 @@ type loadRow struct {
 // waits until every kind of client has had answers.
 func (c *cluster) startClients(rate int, edges ...host) *clients {
 	c.t.Helper()
+	return c.startClientsWith(streams{}, rate, edges...)
+}
+
+// streams are how many of each kind are kept at each ingress, and for how long.
+type streams struct {
+	each int
+	life time.Duration
+}
+
+// startClientsWith is startClients with streams beside the requests.
+func (c *cluster) startClientsWith(s streams, rate int, edges ...host) *clients {
+	c.t.Helper()
 	program := filepath.Join(c.dir, "rolling")
 	if _, err := os.Stat(program); err != nil {
 		run(c.t, "go", "build", "-o", program, "../bench/rolling")
@@ -172,7 +185,7 @@ func (c *cluster) startClients(rate int, edges ...host) *clients {
 	command := c.clientHost().command(context.Background(), program,
 		"-edges", strings.Join(addresses, ","), "-tls-port", fmt.Sprint(httpsPort), "-plain-port", fmt.Sprint(internalHTTP),
 		"-tls-name", rollingPublic, "-plain-name", rollingInside, "-ca", filepath.Join(c.dir, "ca.crt"),
-		"-name", rollingService, "-rate", fmt.Sprint(rate))
+		"-name", rollingService, "-rate", fmt.Sprint(rate), "-streams", fmt.Sprint(s.each), "-stream-life", s.life.String())
 	output, err := command.StdoutPipe()
 	if err != nil {
 		c.t.Fatal(err)
@@ -184,7 +197,7 @@ func (c *cluster) startClients(rate int, edges ...host) *clients {
 	l := &clients{c: c, process: command, ended: make(chan struct{})}
 	go l.read(output)
 	c.t.Cleanup(func() { l.stop() })
-	eventually(c.t, 20*time.Second, "every kind of client is answered", l.all)
+	eventually(c.t, 20*time.Second, "every kind of client is answered", func() error { return l.all(s.each) })
 	return l
 }
 
@@ -218,15 +231,15 @@ func (l *clients) now() loadSummary {
 	return l.newest
 }
 
-// all returns an error unless every kind of client has asked.
-func (l *clients) all() error {
+// all returns an error unless every kind of client has asked, and all streams are open.
+func (l *clients) all(streams int) error {
 	s := l.now()
 	if len(s.Rows) == 0 {
 		return fmt.Errorf("no report yet")
 	}
 	for _, row := range s.Rows {
-		if row.Requests == 0 {
-			return fmt.Errorf("%s %s has not asked", row.Edge, row.Kind)
+		if row.Requests == 0 || row.Streams && row.Requests < int64(streams) {
+			return fmt.Errorf("%s %s asked %d times", row.Edge, row.Kind, row.Requests)
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ const (
 // counts is what one group has seen. It is safe for concurrent use.
 type counts struct {
 	edge, kind string
+	streams    bool // are what is counted as requests
 
 	mu          sync.Mutex
 	connections int64
@@ -57,6 +58,23 @@ func (c *counts) add(revision string, took time.Duration, slow bool, f *failure)
 	}
 }
 
+// opened counts a stream when it has begun, or was tried to.
+func (c *counts) opened(revision string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests++
+	if revision != "" {
+		c.revisions[revision]++
+	}
+}
+
+// lose counts that a stream ended as it should not.
+func (c *counts) lose(f *failure) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(f)
+}
+
 // fail counts a failure; mu is held.
 func (c *counts) fail(f *failure) {
 	if c.firstFailed.IsZero() || f.At.Before(c.firstFailed) {
@@ -82,6 +100,7 @@ func bucketOf(took time.Duration) int {
 type row struct {
 	Edge        string           `json:"edge"`
 	Kind        string           `json:"kind"`
+	Streams     bool             `json:"streams"`
 	Requests    int64            `json:"requests"`
 	Connections int64            `json:"connections"`
 	Failures    map[string]int64 `json:"failures"`
@@ -125,7 +144,7 @@ func (c *counts) into(s *summary) row {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := row{
-		Edge: c.edge, Kind: c.kind, Requests: c.requests, Connections: c.connections, Failures: map[string]int64{},
+		Edge: c.edge, Kind: c.kind, Streams: c.streams, Requests: c.requests, Connections: c.connections, Failures: map[string]int64{},
 		P50: c.quantile(0.50), P99: c.quantile(0.99), Max: c.most,
 	}
 	for kind, n := range c.failures {

@@ -25,6 +25,8 @@ type group struct {
 	target  target
 	workers int
 	pace    time.Duration // between two requests of one worker
+	stream  *reading      // nil for a group that asks
+	life    time.Duration // of a stream
 	counts  *counts
 }
 
@@ -34,6 +36,12 @@ func newGroup(o options, edge string, k kind, t target) *group {
 		name: edge + " " + k.name, target: t, workers: o.workers,
 		pace: time.Duration(float64(time.Second) * float64(o.workers) / perGroup), counts: newCounts(edge, k.name),
 	}
+}
+
+func newStreamGroup(o options, edge string, k kind, t target) *group {
+	g := &group{name: edge + " " + k.name, target: t, workers: o.streams, stream: k.stream, life: o.streamLife, counts: newCounts(edge, k.name)}
+	g.counts.streams = true
+	return g
 }
 
 // run asks with every group until ctx ends, and reports meanwhile.
@@ -46,7 +54,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	began := time.Now()
 	for _, g := range groups {
 		for i := range g.workers {
-			workers.Go(func() { g.work(ctx, i) })
+			workers.Go(func() { g.run(ctx, i) })
 		}
 	}
 	encoder, ticker := json.NewEncoder(out), time.NewTicker(reportEvery)
@@ -65,7 +73,16 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	return encoder.Encode(report(groups, elapsed, true))
 }
 
-// work is one client. It keeps its pace, and makes up for what a slow answer cost
+// run is one client.
+func (g *group) run(ctx context.Context, number int) {
+	if g.stream != nil {
+		g.keepStream(ctx)
+		return
+	}
+	g.work(ctx, number)
+}
+
+// work is one client that asks. It keeps its pace, and makes up for what a slow answer cost
 // it: a stall must not hide how many requests it stalled.
 func (g *group) work(ctx context.Context, number int) {
 	c := &client{target: g.target, dialed: g.counts.dialed}

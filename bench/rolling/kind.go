@@ -16,6 +16,8 @@ type kind struct {
 	encrypted bool
 	// keep uses a connection for as many requests as it lasts.
 	keep bool
+	// stream has the clients hold a stream instead of asking; nil for none.
+	stream *reading
 }
 
 var kinds = []kind{
@@ -23,6 +25,12 @@ var kinds = []kind{
 	{name: "plain new"},
 	{name: "tls keep-alive", encrypted: true, keep: true},
 	{name: "tls new", encrypted: true},
+}
+
+// streamKinds are there when -streams says so.
+var streamKinds = []kind{
+	{name: "tls events", encrypted: true, stream: events},
+	{name: "tls websocket", encrypted: true, stream: webSocket},
 }
 
 // target is where clients of a kind connect to.

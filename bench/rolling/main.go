@@ -32,6 +32,9 @@ type options struct {
 	workers int
 	rate    float64
 	timeout time.Duration
+	// streams of each kind at each ingress, each for its life or until it is closed.
+	streams    int
+	streamLife time.Duration
 }
 
 func main() {
@@ -60,11 +63,13 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.workers, "workers", 8, "clients of each kind at each ingress")
 	flags.Float64Var(&o.rate, "rate", 1000, "most requests per second, of all clients together")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest wait for an answer")
+	flags.IntVar(&o.streams, "streams", 0, "streams of each kind at each ingress")
+	flags.DurationVar(&o.streamLife, "stream-life", time.Second, "how long a client keeps a stream")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.edges == "" || o.tlsName == "" || o.plainName == "" || o.ca == "" || o.name == "" || o.workers < 1 || o.rate <= 0 {
-		return o, fmt.Errorf("-edges, -tls-name, -plain-name, -ca and -name are needed, -workers and -rate must be positive")
+	if o.edges == "" || o.tlsName == "" || o.plainName == "" || o.ca == "" || o.name == "" || o.workers < 1 || o.rate <= 0 || o.streams < 0 {
+		return o, fmt.Errorf("-edges, -tls-name, -plain-name, -ca and -name are needed, -workers and -rate must be positive, -streams not negative")
 	}
 	return o, nil
 }
@@ -83,6 +88,9 @@ func (o options) groups() ([]*group, error) {
 		}
 		for _, k := range kinds {
 			groups = append(groups, newGroup(o, name, k, k.target(o, address, roots)))
+		}
+		for _, k := range streamKinds[:len(streamKinds)*min(1, o.streams)] {
+			groups = append(groups, newStreamGroup(o, name, k, k.target(o, address, roots)))
 		}
 	}
 	return groups, nil
