@@ -35,7 +35,7 @@ var rules = []rule{
 	{"ingress", []string{"proto", "coordinator/client", "atomicfile"}, nil, "an ingress can be replaced by anything that speaks the session"},
 	{"coordinator/client", []string{"proto", "atomicfile"}, nil, "the one package of the coordinator that others may import"},
 	{"coordinator/state", []string{"proto"}, []string{"log/slog", "math/rand"}, "tables hold what was decided; they decide nothing"},
-	{"coordinator/command", []string{"proto", "coordinator/state"}, []string{"log/slog", "math/rand"},
+	{"coordinator/command", []string{"proto", "coordinator/state", "coordinator/fleet"}, []string{"log/slog", "math/rand"},
 		"applying a command is a pure function of the state and the command"},
 	{"coordinator/consensus", []string{"proto", "coordinator/state", "coordinator/command", "coordinator/coordinatortest"}, nil,
 		"the log does not know who decides"},

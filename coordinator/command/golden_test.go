@@ -19,6 +19,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/command"
 	. "github.com/runway-platform/runway/coordinator/coordinatortest"
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -66,7 +67,8 @@ func story() []proto.Message {
 		&runwayv1.Deploy{Deployment: "d3", Workload: Key("web"), Restart: true, CreatedBy: "alice"},
 		&runwayv1.CancelDeployment{Deployment: "d3", By: "alice"},
 		Deploy("d4", "web", Spec(), 2),
-		goal("r1", runwayv1.Goal_GOAL_DRAIN),
+		drains(fleet.Whole, "r1", "r2"),
+		drains(fleet.Whole/3, "r1", "r2"),
 		&runwayv1.ConfirmRoutes{Drained: []string{"r1"}, Released: []string{"r1"}, NotServing: []string{"r2"}},
 		goal("r1", runwayv1.Goal_GOAL_STOP),
 		Report("n1", "r1", stopped),

@@ -92,7 +92,7 @@ func Counts(view *state.View, r *runwayv1.Replica) bool {
 
 // Serves tells whether the replica does its work: it counts, passes its probes on a
 // node that is heard of and, with an endpoint, every live ingress has confirmed a
-// generation with it.
+// generation with it. Log entries depend on it, see Work.
 func Serves(view *state.View, r *runwayv1.Replica) bool {
 	if !Counts(view, r) || !r.GetStatus().GetReady() {
 		return false

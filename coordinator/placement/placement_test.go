@@ -489,3 +489,20 @@ func TestPlan_DeletedServiceIsLeftAlone(t *testing.T) {
 		t.Errorf("got %v, want nothing: ending it is the reaper's", commands)
 	}
 }
+
+// The surplus is decided on a look: what stays by it may be gone when it is written.
+func TestPlan_SurplusGoesOnlyWhileTheOthersServe(t *testing.T) {
+	r := newRig(t, 2).deployed(3)
+	r.Must(t, &runwayv1.SetWanted{Workload: coordinatortest.Key("web"), Region: coordinatortest.Region, Count: 2, Writer: "test"})
+	commands := r.planner.plan(r.View(), time.Now())
+	gone := commands[0].(*runwayv1.SetReplicaGoals).GetGoals()[0].GetReplica()
+	for _, replica := range r.View().Replicas() {
+		if replica.GetId() != gone {
+			r.fail(replica.GetId(), code.ContainerFailed)
+			break
+		}
+	}
+	if result, err := r.Apply(t.Context(), commands[0]); err != nil || len(coordinatortest.Refused(result)) != 1 {
+		t.Errorf("got %v, %v, want %s to stay", result.Value, err, gone)
+	}
+}

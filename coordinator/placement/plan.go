@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/loop"
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -57,6 +58,7 @@ func (d *difference) add(view *state.View, targets []target, now time.Time) {
 			next.waiting = append(next.waiting, t)
 		}
 	}
+	fleet.Hold(view, next.surplus[len(d.surplus):])
 	*d = next
 }
 

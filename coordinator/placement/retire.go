@@ -19,7 +19,7 @@ const (
 )
 
 // rounding is how much less than its part a set may do by the arithmetic of fractions.
-const rounding = 1e-9
+const rounding = 1e-6
 
 // candidate is a replica that may have to go, and how little it would be missed.
 type candidate struct {

@@ -119,14 +119,9 @@ func (s subject) work(t target) float64 {
 	return done
 }
 
-// work is the part of the work that a replica does: its share of what its own revision is
-// whole with, which may be more and smaller replicas than another; none until it serves.
+// work is the part of the work that a replica does.
 func work(view *state.View, r *runwayv1.Replica) float64 {
-	if !fleet.Serves(view, r) {
-		return 0
-	}
-	id := state.IDOf(r.GetWorkload())
-	return 1 / float64(max(1, sizeOf(view, id, view.Wanted(id, r.GetPlan().GetRegion()), r.GetRevision())))
+	return float64(fleet.Work(view, r)) / fleet.Whole
 }
 
 func sizeOf(view *state.View, id state.WorkloadID, wanted *runwayv1.Wanted, revision uint64) int {

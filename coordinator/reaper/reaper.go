@@ -7,6 +7,8 @@ package reaper
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -59,25 +61,37 @@ func (c *Controller) Loop() loop.Config {
 type planner struct{ guard *loop.Guard }
 
 func (p *planner) plan(view *state.View, now time.Time) []proto.Message {
-	goals, purge := &runwayv1.SetReplicaGoals{}, &runwayv1.PurgeReplicas{}
+	going, purge := map[state.WorkloadID][]*runwayv1.ReplicaGoal{}, &runwayv1.PurgeReplicas{}
 	for _, r := range view.Replicas() {
 		p.guard.Do(r.GetWorkload(), func() {
 			if next, reason := nextGoal(view, r); next != r.GetPlan().GetGoal() {
-				goals.Goals = append(goals.Goals, &runwayv1.ReplicaGoal{Replica: r.GetId(), Goal: next, Reason: reason})
+				id := state.IDOf(r.GetWorkload())
+				going[id] = append(going[id], &runwayv1.ReplicaGoal{Replica: r.GetId(), Goal: next, Reason: reason})
 			} else if purgeable(view, r, now) {
 				purge.Replicas = append(purge.Replicas, r.GetId())
 			}
 		})
 	}
 	var commands []proto.Message
-	if len(goals.Goals) > 0 {
-		commands = append(commands, goals)
+	if goals := p.held(view, going); len(goals) > 0 {
+		commands = append(commands, &runwayv1.SetReplicaGoals{Goals: goals})
 	}
 	if len(purge.Replicas) > 0 {
 		commands = append(commands, purge)
 	}
 	commands = append(commands, dismantled(view)...)
 	return append(commands, p.guard.Events()...)
+}
+
+// held returns the goals of all workloads with what they count on.
+func (p *planner) held(view *state.View, going map[state.WorkloadID][]*runwayv1.ReplicaGoal) []*runwayv1.ReplicaGoal {
+	var all []*runwayv1.ReplicaGoal
+	for _, id := range slices.Sorted(maps.Keys(going)) {
+		if p.guard.Do(id.Key(), func() { fleet.Hold(view, going[id]) }) {
+			all = append(all, going[id]...)
+		}
+	}
+	return all
 }
 
 // nextGoal returns what the replica should be doing and why.

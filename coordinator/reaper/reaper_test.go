@@ -166,3 +166,24 @@ func TestPlan_RemovedNodeLeavesNothingToReap(t *testing.T) {
 		t.Errorf("got %v, want nothing to do", commands)
 	}
 }
+
+// What is to go counts on those that stay: somebody else may let them go meanwhile.
+func TestPlan_ReplacedOneGoesOnlyWhileItsReplacementServes(t *testing.T) {
+	r := newRig(t)
+	r.end(runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED)
+	for _, id := range []string{"r1", "r2"} {
+		r.report(id, running, "")
+	}
+	r.Must(t, &runwayv1.ConfirmRoutes{Serving: []string{"r1", "r2"}}, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_DOWN})
+	commands := r.look()
+	r.Must(t, coordinatortest.RegisterNode("n1")) // r1 serves again
+	r.goal("r2", drain)
+	for _, c := range commands {
+		if result, err := r.Apply(t.Context(), c); err != nil || len(coordinatortest.Refused(result)) != 1 {
+			t.Errorf("%v: got %v, %v, want it refused", c, result.Value, err)
+		}
+	}
+	if got := r.View().Replica("r1").GetPlan().GetGoal(); len(commands) != 1 || got != serve {
+		t.Errorf("%d commands, and the last one that serves is to %v", len(commands), got)
+	}
+}

@@ -48,21 +48,29 @@ func (a asked) size(view *state.View, id state.WorkloadID, spec *runwayv1.Revisi
 	return state.Size(wanted, spec)
 }
 
-// capacity: what serves is taken only where enough serves without it. What faults
-// take is not the controllers' doing, but they must not add to it. Each replica does
-// the share of the work that its own revision's size gives it.
+// capacity: what serves is taken only where enough serves without it, by what its
+// controller saw and by what is there when it is taken. What faults take is not the
+// controllers' doing, but they must not add to it. Each replica does the share of the work
+// that its own revision's size gives it.
 func (c *checker) capacity(ch change, goals *runwayv1.SetReplicaGoals) {
 	going := map[string]bool{}
 	for _, goal := range goals.GetGoals() {
-		going[goal.GetReplica()] = true
+		if r := ch.before.Replica(goal.GetReplica()); r.GetPlan().GetGoal() == runwayv1.Goal_GOAL_SERVE {
+			going[r.GetId()] = ch.after.Replica(r.GetId()).GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE
+		}
 	}
 	for _, w := range ch.looked.Workloads() {
 		id := state.IDOf(w.GetKey())
 		if w.GetServingRevision() == 0 || ch.before.Workload(id).GetDelete() {
 			continue // not held to anything
 		}
-		if taken, left := c.without(ch, id, going); taken > 0 && left < c.enough(ch, w)-1e-9 {
+		enough := c.enough(ch, w)
+		taken, left := c.without(ch.looked, ch, id, going)
+		if taken > 0 && left < enough-1e-9 {
 			c.world.Broken.Add("%s: %d serving replicas were told to go, which leaves %.0f %% of what is needed: %v", id, taken, 100*left, goals)
+		}
+		if taken, now := c.without(ch.before, ch, id, going); taken > 0 && now < min(enough, left)-1e-9 {
+			c.world.Broken.Add("%s: %d serving replicas are taken, which leaves %.0f %% of what is needed: %v", id, taken, 100*now, goals)
 		}
 	}
 }
@@ -81,16 +89,16 @@ func (c *checker) enough(ch change, w *runwayv1.Workload) float64 {
 	return min(1, float64(status.GetBefore()[0].GetServing())/float64(max(1, whole)))
 }
 
-// without counts what was seen serving and is taken now, and how much of the work is
-// done by what was seen serving and stays.
-func (c *checker) without(ch change, id state.WorkloadID, going map[string]bool) (taken int, left float64) {
-	for _, r := range ch.looked.ReplicasOf(id) {
+// without counts what a view has serving and is taken now, and how much of the work is
+// done by what it has serving and stays.
+func (c *checker) without(view *state.View, ch change, id state.WorkloadID, going map[string]bool) (taken int, left float64) {
+	for _, r := range view.ReplicasOf(id) {
 		switch {
-		case !fleet.Serves(ch.looked, r) || told(ch.before, r):
+		case !fleet.Serves(view, r) || told(ch.before, r):
 		case going[r.GetId()]:
 			taken++
 		default:
-			left += 1 / float64(max(1, c.asked.size(ch.looked, id, fleet.SpecOf(ch.looked, r))))
+			left += 1 / float64(max(1, c.asked.size(view, id, fleet.SpecOf(view, r))))
 		}
 	}
 	return taken, left

@@ -29,7 +29,7 @@ func TestCapacity_TellsFaultsFromDecisionsBetweenLookAndWrite(t *testing.T) {
 				w.Await("d1", time.Minute)
 				looked := w.View()
 				row.meanwhile(w, looked.Replicas()[0])
-				taken, left := w.checker.without(change{looked: looked, before: w.View()}, keyID, nil)
+				taken, left := w.checker.without(looked, change{before: w.View()}, keyID, nil)
 				if taken != 0 || left != row.stays {
 					t.Errorf("got %d taken and %v of the work left, want 0 and %v", taken, left, row.stays)
 				}

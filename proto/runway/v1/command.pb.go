@@ -1159,10 +1159,14 @@ func (x *SetReplicaGoals) GetGoals() []*ReplicaGoal {
 }
 
 type ReplicaGoal struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Replica       string                 `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
-	Goal          Goal                   `protobuf:"varint,2,opt,name=goal,proto3,enum=runway.v1.Goal" json:"goal,omitempty"`
-	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Replica string                 `protobuf:"bytes,1,opt,name=replica,proto3" json:"replica,omitempty"`
+	Goal    Goal                   `protobuf:"varint,2,opt,name=goal,proto3,enum=runway.v1.Goal" json:"goal,omitempty"`
+	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What the others that serve were to do of the workload's work in its region when this
+	// was decided, the whole at most, in parts of 10^12. The goal is refused where a replica
+	// that serves would go and they do less by now. 0 asks for nothing.
+	Least         uint64 `protobuf:"varint,4,opt,name=least,proto3" json:"least,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1216,6 +1220,13 @@ func (x *ReplicaGoal) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ReplicaGoal) GetLeast() uint64 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
 }
 
 // ReportReplicas is a batch of agents' reports. A report with another epoch than
@@ -2451,11 +2462,12 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"?\n" +
 	"\x0fSetReplicaGoals\x12,\n" +
-	"\x05goals\x18\x01 \x03(\v2\x16.runway.v1.ReplicaGoalR\x05goals\"d\n" +
+	"\x05goals\x18\x01 \x03(\v2\x16.runway.v1.ReplicaGoalR\x05goals\"z\n" +
 	"\vReplicaGoal\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x12#\n" +
 	"\x04goal\x18\x02 \x01(\x0e2\x0f.runway.v1.GoalR\x04goal\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"A\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05least\x18\x04 \x01(\x04R\x05least\"A\n" +
 	"\x0eReportReplicas\x12/\n" +
 	"\areports\x18\x01 \x03(\v2\x15.runway.v1.NodeReportR\areports\"\x8b\x01\n" +
 	"\n" +

@@ -1,0 +1,61 @@
+package fleet
+
+import (
+	"github.com/runway-platform/runway/coordinator/state"
+	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+)
+
+// Whole is all the work of a workload in a region, as Work counts it.
+const Whole = 1_000_000_000_000
+
+// Work is the part of its workload's work that a replica does: its share of what its own
+// revision is whole with, which may be more and smaller replicas than another; none
+// until it serves. Shares are rounded up, so that a whole set does the whole.
+//
+// The log depends on it: what it counts as work, Serves and Left are part of the meaning
+// of SetReplicaGoals, and change only with a new kind.
+func Work(view *state.View, r *runwayv1.Replica) uint64 {
+	if !Serves(view, r) {
+		return 0
+	}
+	size := uint64(max(1, state.Size(view.Wanted(state.IDOf(r.GetWorkload()), r.GetPlan().GetRegion()), SpecOf(view, r))))
+	return (Whole + size - 1) / size
+}
+
+// Left is what the replicas of a workload in a region do together, without some.
+func Left(view *state.View, id state.WorkloadID, region string, without map[string]bool) uint64 {
+	var left uint64
+	for _, r := range view.ReplicasOf(id) {
+		if r.GetPlan().GetRegion() == region && !without[r.GetId()] {
+			left += Work(view, r)
+		}
+	}
+	return left
+}
+
+// Hold writes into goals what they count on: that the replicas which serve and stay do as
+// much when the goals are applied as now, the whole at most. Somebody else may let others
+// go meanwhile, or a fault take them. A service that is deleted keeps nothing.
+func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
+	type place struct {
+		id     state.WorkloadID
+		region string
+	}
+	places, going := map[place][]*runwayv1.ReplicaGoal{}, map[string]bool{}
+	for _, goal := range goals {
+		r := view.Replica(goal.GetReplica())
+		id := state.IDOf(r.GetWorkload())
+		if w := view.Workload(id); w == nil || w.GetDelete() || r.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE {
+			continue
+		}
+		going[r.GetId()] = true
+		at := place{id, r.GetPlan().GetRegion()}
+		places[at] = append(places[at], goal)
+	}
+	for at, taken := range places {
+		least := min(Left(view, at.id, at.region, going), Whole)
+		for _, goal := range taken {
+			goal.Least = least
+		}
+	}
+}
