@@ -67,6 +67,27 @@ func TestB1_RestartedAgentWithoutHistories(t *testing.T) {
 	})
 }
 
+// An agent that is killed between making a namespace and its interface leaves something
+// that looks like a place and leads nowhere. The next one finishes it before it starts
+// anything inside.
+func TestB1_AttachmentThatWasCutShortIsFinished(t *testing.T) {
+	for name, reserved := range map[string]bool{"before the address": false, "before the interface": true} {
+		t.Run(name, func(t *testing.T) {
+			onRig(t, func(t *testing.T, r *rig) {
+				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+				r.kill()
+				r.network.CutShort("a", reserved)
+				r.boot()
+				r.assign(assignment("a", 20001))
+				r.untilReady("a")
+				if !r.network.Leads("a") || r.status("a").GetAttempt() != 0 {
+					t.Errorf("got %v, leads to it: %t", r.status("a"), r.network.Leads("a"))
+				}
+			})
+		})
+	}
+}
+
 func TestRestartedAgent_FindsWhatHappenedMeanwhile(t *testing.T) {
 	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})

@@ -152,7 +152,7 @@ func (r *rig) dial(ctx context.Context, _, address string) (net.Conn, error) {
 		return nil, err
 	}
 	for _, place := range places {
-		if address == netip.AddrPortFrom(place.IP, containerPort).String() && r.listens(place.ReplicaID) {
+		if address == netip.AddrPortFrom(place.IP, containerPort).String() && r.network.Leads(place.ReplicaID) && r.listens(place.ReplicaID) {
 			return r.answering(place.ReplicaID), nil
 		}
 	}

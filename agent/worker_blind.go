@@ -16,11 +16,11 @@ func (w *worker) presume(s sighting) {
 	_, places := s.byReplica()
 	for id, r := range w.replicas {
 		place := places[id]
-		if !r.assigned || place == nil || place.NetNSPath == "" || r.seen.container != nil {
+		if !r.assigned || !place.Whole() || r.seen.container != nil {
 			continue
 		}
-		r.seen.place, r.seen.address = place, true
 		if h := r.past; h.Created && !h.ReadyAt.IsZero() && h.Condemned == nil && h.Failure == nil {
+			r.seen.place, r.seen.address = place, true
 			r.seen.container, r.seen.presumed = &runtime.Container{ID: r.containerID(), State: runtime.StateRunning}, true
 		}
 	}

@@ -122,7 +122,9 @@ func (s sighting) byReplica() (map[string][]runtime.Container, map[string]*netwo
 	return containers, places
 }
 
-// observe replaces what is known of the machine by what was seen, and returns what nobody here had done.
+// observe replaces what is known of the machine by what was seen, and returns what nobody here had done. A place is taken for
+// one when this life of the agent has had it or a container was made in it: an earlier life may have been killed while it was
+// making the place, and attaching again finishes that.
 func (r *replica) observe(containers []runtime.Container, place *network.Attachment) []string {
 	var drift []string
 	before := r.seen
@@ -131,7 +133,7 @@ func (r *replica) observe(containers []runtime.Container, place *network.Attachm
 		r.sort(c)
 	}
 	r.doubt(before)
-	if place != nil && place.NetNSPath != "" {
+	if place.Whole() && (before.place != nil || r.seen.container != nil) {
 		r.seen.place = place
 	}
 	if r.seen.container == nil && before.container != nil && !before.presumed {

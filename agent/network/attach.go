@@ -19,9 +19,14 @@ type Attachment struct {
 	// NetNSPath is the file of the replica's network namespace. In List it is empty when only the address is left, as after a
 	// reboot.
 	NetNSPath string
-	// IP is the replica's address, Gateway its default route and name server.
+	// IP is the replica's address, Gateway its default route and name server. In List the address is not valid when only the
+	// namespace is there, as after a crash in the middle of Attach.
 	IP, Gateway netip.Addr
 }
+
+// Whole tells whether there is a namespace and an address; nil has neither. Whether the one leads to the other only Attach
+// knows, and mends.
+func (a *Attachment) Whole() bool { return a != nil && a.NetNSPath != "" && a.IP.IsValid() }
 
 // Attach gives a replica its namespace and address, or returns those it has. It is idempotent and repairs what a crash in the
 // middle left. A replica that was attached before, also before a reboot, gets the same address. Errors: ErrInvalid for an ID

@@ -29,6 +29,7 @@ type Fake struct {
 	ingresses []netip.Addr
 	internal  network.Internal
 	taken     map[uint16]bool
+	cut       map[string]bool
 	failure   error
 }
 
@@ -39,6 +40,7 @@ func New() *Fake {
 		attached:  make(map[string]network.Attachment),
 		published: make(map[uint16]netip.AddrPort),
 		taken:     make(map[uint16]bool),
+		cut:       make(map[string]bool),
 	}
 }
 
@@ -59,6 +61,25 @@ func (f *Fake) Reboot() {
 		f.attached[id] = a
 	}
 	f.published, f.ingresses, f.internal = map[uint16]netip.AddrPort{}, nil, network.Internal{}
+}
+
+// CutShort leaves what an Attach leaves whose process was killed in the middle: a namespace, with or without a reserved
+// address, that leads nowhere until the next Attach.
+func (f *Fake) CutShort(replicaID string, reserved bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := network.Attachment{ReplicaID: replicaID, NetNSPath: "/fake/" + replicaID, Gateway: fakeGateway}
+	if reserved {
+		a.IP, f.next = f.next, f.next.Next()
+	}
+	f.attached[replicaID], f.cut[replicaID] = a, true
+}
+
+// Leads tells whether the replica's address leads to its namespace.
+func (f *Fake) Leads(replicaID string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.attached[replicaID].IP.IsValid() && !f.cut[replicaID]
 }
 
 // Take makes a node port look taken by another process.
@@ -101,7 +122,8 @@ func (f *Fake) Attach(ctx context.Context, replicaID string) (network.Attachment
 	if replicaID == "" {
 		return network.Attachment{}, fmt.Errorf("replica ID %q: %w", replicaID, network.ErrInvalid)
 	}
-	if a, ok := f.attached[replicaID]; ok {
+	delete(f.cut, replicaID)
+	if a, ok := f.attached[replicaID]; ok && a.IP.IsValid() {
 		a.NetNSPath = "/fake/" + replicaID // made anew after a reboot, with the same address
 		f.attached[replicaID] = a
 		return a, nil
@@ -120,6 +142,7 @@ func (f *Fake) Detach(ctx context.Context, replicaID string) error {
 		return err
 	}
 	delete(f.attached, replicaID)
+	delete(f.cut, replicaID)
 	return nil
 }
 
