@@ -175,7 +175,7 @@ func (c *cluster) restarted(where place) (d death) {
 		return nil
 	})
 	d.gone = time.Now()
-	node := c.nodes[slices.IndexFunc(c.nodes, func(h host) bool { return h.name == "rwe2e-"+where.Node })]
+	node := c.nodes[slices.IndexFunc(c.nodes, func(h host) bool { return h.name == labHosts+where.Node })]
 	eventually(c.t, comesBack, "it answers where it was", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()

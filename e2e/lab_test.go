@@ -40,14 +40,16 @@ type machinery struct {
 // the parent of the subtest that it serves would take the other subtests with it.
 func (l *lab) in(t testing.TB) *lab { return &lab{t: t, dir: l.dir, machinery: l.machinery} }
 
-// newLab makes the bridge. Everything is taken away when the test ends; what the
-// processes wrote is shown when it failed.
+// newLab makes the bridge. When the test ends the processes are stopped, while their
+// network is still there, and then everything is taken away; what they wrote is shown
+// when it failed.
 func newLab(t testing.TB) *lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: make e2e")
 	}
-	dir, err := os.MkdirTemp("", "rw-e2e-") //nolint:usetesting // short: sockets live in it
+	alone(t)
+	dir, err := os.MkdirTemp("", labDirs) //nolint:usetesting // short: sockets live in it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +71,10 @@ func (l *lab) close() {
 	if l.t.Failed() {
 		l.showLogs()
 	}
-	if err := exec.Command("ip", "link", "delete", labBridge).Run(); err != nil {
-		l.t.Errorf("delete the lab's bridge: %v", err)
+	if left := leftProcesses(); len(left) > 0 && !l.t.Failed() {
+		l.t.Errorf("processes %v outlive a test that went well", left)
 	}
-	if err := unmountBelow(l.dir); err != nil {
-		l.t.Errorf("unmount what is left in the lab: %v", err)
-	}
-	if err := os.RemoveAll(l.dir); err != nil {
+	if err := removeLeftovers(); err != nil {
 		l.t.Errorf("remove the lab: %v", err)
 	}
 }
@@ -99,14 +98,10 @@ type host struct {
 // host makes a machine. last is the last number of its address.
 func (l *lab) host(name string, last byte) host {
 	l.t.Helper()
-	h := host{name: "rwe2e-" + name, address: netip.AddrFrom4([4]byte{10, 99, 0, last})}
-	inside, outside := "eth0", "rwl-"+name
+	h := host{name: labHosts + name, address: netip.AddrFrom4([4]byte{10, 99, 0, last})}
+	inside, outside := "eth0", labLinks+name
 	run(l.t, "ip", "netns", "add", h.name)
-	l.t.Cleanup(func() { run(l.t, "ip", "netns", "delete", h.name) })
 	run(l.t, "ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", h.name)
-	// The kernel takes away a namespace's links some time after the namespace, and
-	// the next lab has the same names.
-	l.t.Cleanup(func() { run(l.t, "ip", "link", "delete", outside) })
 	run(l.t, "ip", "link", "set", outside, "master", labBridge, "up")
 	run(l.t, "ip", "-n", h.name, "address", "add", fmt.Sprintf("%s/%d", h.address, labPrefix), "dev", inside)
 	run(l.t, "ip", "-n", h.name, "link", "set", "lo", "up")

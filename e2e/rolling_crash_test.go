@@ -247,7 +247,8 @@ func (r *rolled) converged(count int) error {
 	case runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK:
 		want = d.GetSpec().GetPreviousRevision()
 	default:
-		return fmt.Errorf("deployment is %s", phase)
+		rows, _ := r.c.rows(rollingService)
+		return fmt.Errorf("deployment is %s: %v; replicas %v", phase, d, rows)
 	}
 	rows, err := r.c.rows(rollingService)
 	if err != nil {

@@ -180,7 +180,7 @@ func (c *cluster) startClientsWith(s streams, rate int, edges ...host) *clients 
 	}
 	var addresses []string
 	for _, edge := range edges {
-		addresses = append(addresses, strings.TrimPrefix(edge.name, "rwe2e-")+"="+edge.address.String())
+		addresses = append(addresses, strings.TrimPrefix(edge.name, labHosts)+"="+edge.address.String())
 	}
 	command := c.clientHost().command(context.Background(), program,
 		"-edges", strings.Join(addresses, ","), "-tls-port", fmt.Sprint(httpsPort), "-plain-port", fmt.Sprint(internalHTTP),
