@@ -199,7 +199,7 @@ func onSession(t *testing.T, prepare func(*connected), test func(*testing.T, *co
 			send: make(chan *runwayv1.CoordinatorMessage), end: make(chan error),
 		}}
 		listener := bufconn.Listen(1 << 20)
-		server := grpc.NewServer()
+		server := grpc.NewServer(grpc.WaitForHandlers(true))
 		runwayv1.RegisterAgentSessionServer(server, c.coordinator)
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()

@@ -95,7 +95,11 @@ func (f *fakeCoordinator) Connect(stream grpc.BidiStreamingServer[runwayv1.Ingre
 	}}); err != nil {
 		return err
 	}
-	f.streams <- stream
+	select {
+	case f.streams <- stream:
+	case <-stream.Context().Done():
+		return nil
+	}
 	go func() {
 		var told *runwayv1.RouteAck
 		for {
@@ -164,7 +168,7 @@ func (f *fakeCoordinator) failSigning(err error) {
 func (f *fakeCoordinator) dial(t *testing.T) *grpc.ClientConn {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.WaitForHandlers(true))
 	runwayv1.RegisterIngressSessionServer(server, f)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -179,7 +183,8 @@ func (f *fakeCoordinator) dial(t *testing.T) *grpc.ClientConn {
 			t.Error(err)
 		}
 		server.Stop()
-		if err := <-served; err != nil {
+		// A test may be over before Serve began.
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Error(err)
 		}
 	})

@@ -138,7 +138,7 @@ func TestOnce_TCP(t *testing.T) {
 func TestOnce_GRPC(t *testing.T) {
 	t.Parallel()
 	listener := listen(t)
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.WaitForHandlers(true))
 	states := health.NewServer()
 	states.SetServingStatus("ok", healthv1.HealthCheckResponse_SERVING)
 	states.SetServingStatus("sick", healthv1.HealthCheckResponse_NOT_SERVING)

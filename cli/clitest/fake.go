@@ -70,7 +70,7 @@ func (f *Fake) Start(t testing.TB) *grpc.ClientConn {
 	t.Helper()
 	const buffer = 1 << 20
 	listener := bufconn.Listen(buffer)
-	server := grpc.NewServer(grpc.UnaryInterceptor(f.unary), grpc.StreamInterceptor(f.stream))
+	server := grpc.NewServer(grpc.WaitForHandlers(true), grpc.UnaryInterceptor(f.unary), grpc.StreamInterceptor(f.stream))
 	f.register(server)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

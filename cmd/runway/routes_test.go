@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -191,7 +192,7 @@ func join(t *testing.T, dir string, weather *line, routes *published, remembered
 		Authority: func() *identity.Authority { return nil }, Leader: func() string { return "" }, Log: log,
 	})
 	who := caller.Caller{ID: "i1", Name: "i1", Role: runwayv1.Role_ROLE_INGRESS}
-	server := grpc.NewServer(grpc.StreamInterceptor(func(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	server := grpc.NewServer(grpc.WaitForHandlers(true), grpc.StreamInterceptor(func(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 		return next(service, &lossy{ServerStream: stream, ctx: caller.With(stream.Context(), who), line: weather})
 	}))
 	d.Register(server)
@@ -219,7 +220,7 @@ func join(t *testing.T, dir string, weather *line, routes *published, remembered
 		})
 	}
 	running.Go(func() {
-		if err := server.Serve(listener); err != nil {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Errorf("serve: %v", err)
 		}
 	})

@@ -137,7 +137,7 @@ func (b *bench) serve() {
 		b.t.Fatal(err)
 	}
 	tlsConfig := identity.ServerTLS(func() *tls.Certificate { return &own }, b.authority.Certificate())
-	b.server = grpc.NewServer(append(b.api.ServerOptions(), grpc.Creds(credentials.NewTLS(tlsConfig)))...)
+	b.server = grpc.NewServer(append(b.api.ServerOptions(), grpc.Creds(credentials.NewTLS(tlsConfig)), grpc.WaitForHandlers(true))...)
 	b.api.Register(b.server)
 	b.dispatch.Register(b.server)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -190,6 +190,22 @@ func (b *bench) connect(config client.Config) *client.Conn {
 		}
 	})
 	return conn
+}
+
+// leads waits until sessions are taken: Run makes the coordinator lead in its own time.
+func (b *bench) leads(machine *client.Conn) {
+	b.t.Helper()
+	eventually(b.t, "leadership", func() bool {
+		stream, err := runwayv1.NewAgentSessionClient(machine).Connect(testContext(b.t))
+		if err == nil {
+			err = stream.CloseSend()
+		}
+		if err != nil {
+			b.t.Fatalf("open a session: %v", err)
+		}
+		_, err = stream.Recv() // without a hello it ends
+		return !client.IsNotLeader(err)
+	})
 }
 
 // token makes a bearer token and returns its text.

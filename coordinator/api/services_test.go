@@ -652,6 +652,7 @@ func (b *bench) agentThatSays(text func(i int) string, lines int) (stop func() e
 	conn := b.as(node)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.t.Cleanup(cancel)
+	b.leads(conn)
 	session, err := runwayv1.NewAgentSessionClient(conn).Connect(ctx)
 	if err != nil {
 		b.t.Fatal(err)

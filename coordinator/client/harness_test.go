@@ -73,7 +73,7 @@ func startWith(t *testing.T, authority *identity.Authority, address string, cert
 	t.Helper()
 	c := &coordinator{listener: bufconn.Listen(1 << 16), authority: authority, address: address}
 	config := identity.ServerTLS(func() *tls.Certificate { return &certificate }, authority.Certificate())
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(config)))
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(config)), grpc.WaitForHandlers(true))
 	runwayv1.RegisterClusterAPIServer(server, c)
 	runwayv1.RegisterDeploymentsServer(server, c)
 	runwayv1.RegisterAgentSessionServer(server, c)

@@ -104,6 +104,7 @@ func (b *bench) lead() {
 // serve takes the caller from metadata: authentication is not this package's.
 func (b *bench) serve() {
 	server := grpc.NewServer(
+		grpc.WaitForHandlers(true), // they log, which they must not do after the test
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			return next(callerOf(ctx), request)
 		}),

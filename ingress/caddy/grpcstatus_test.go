@@ -92,7 +92,7 @@ func answerGRPC(t *testing.T, c codes.Code) string {
 			return stream.SendMsg(new(emptyMessage))
 		}
 		return status.Error(c, "as asked")
-	}), grpc.ForceServerCodec(emptyCodec{})))
+	}), grpc.ForceServerCodec(emptyCodec{}), grpc.WaitForHandlers(true)))
 }
 
 func call(t *testing.T, host string) error {
