@@ -29,7 +29,7 @@ type move struct {
 }
 
 var moves = []string{
-	"add", "add", "add", "advance", "advance", "remove", "restart agent", "exit", "oom", "lose", "reboot",
+	"add", "add", "add", "advance", "advance", "remove", "restart agent", "killed while attaching", "exit", "oom", "lose", "reboot",
 	"fail step", "network down", "network up", "delete container", "detach", "orphan", "sicken", "heal",
 }
 
@@ -129,6 +129,10 @@ func (g *game) play(m move) {
 	case "restart agent":
 		g.kill()
 		g.boot()
+	case "killed while attaching":
+		g.kill()
+		g.cutShort(id, m.times%2 == 0)
+		g.boot()
 	case "network down":
 		g.network.Fail(errors.New("nft does not answer"))
 	case "network up":
@@ -170,6 +174,17 @@ func (g *game) harm(how, id string) {
 		case "detach":
 			_ = g.network.Detach(context.Background(), id)
 		}
+	}
+}
+
+// cutShort leaves half a place, where a replica may just be getting one: nothing was made in it yet, and it is not over.
+func (g *game) cutShort(id string, reserved bool) {
+	inside := func(c runtime.Container) bool {
+		of, _, _ := splitContainerID(c.ID)
+		return of == id
+	}
+	if id != "" && g.phase(id) != "STOPPED" && !slices.ContainsFunc(g.runtime.Containers(), inside) {
+		g.network.CutShort(id, reserved)
 	}
 }
 
