@@ -82,22 +82,33 @@ func upload(ctx context.Context, steps *progress, archive *archive, target name.
 		}
 		done <- remote.Write(target, archive.image, options...)
 	}()
-	shown, every := -1, pushStep
-	if steps.a.StderrTerminal {
-		every = 1
-	}
+	show := steps.ofPush()
 	for {
 		select {
 		case u, open := <-updates:
 			if !open {
 				return <-done
 			}
-			if percent := percentOf(u); percent/every > shown {
-				shown = percent / every
-				steps.now("image is being pushed: %d%% of %s", percent, size(u.Total))
-			}
+			show(u)
 		case err := <-done:
+			for range len(updates) { // a small image is pushed before the first was read
+				show(<-updates)
+			}
 			return err
+		}
+	}
+}
+
+// ofPush returns what shows an update that is far enough from the one before.
+func (p *progress) ofPush() func(v1.Update) {
+	shown, every := -1, pushStep
+	if p.a.StderrTerminal {
+		every = 1
+	}
+	return func(u v1.Update) {
+		if percent := percentOf(u); percent/every > shown {
+			shown = percent / every
+			p.now("image is being pushed: %d%% of %s", percent, size(u.Total))
 		}
 	}
 }
