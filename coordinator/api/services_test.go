@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -663,20 +664,11 @@ func (b *bench) agentThatSays(text func(i int) string, lines int) (stop func() e
 	}
 	ended := make(chan error, 1)
 	go func() {
-		for {
-			message, err := session.Recv()
-			if err == nil && message.GetOpenLogs() != nil {
-				err = upload(ctx, conn, message.GetOpenLogs(), text, lines)
-			}
-			if ctx.Err() != nil {
-				ended <- nil
-				return
-			}
-			if err != nil {
-				ended <- err
-				return
-			}
+		err := answerEach(session, func(request *runwayv1.OpenLogs) error { return upload(ctx, conn, request, text, lines) })
+		if ctx.Err() != nil {
+			err = nil
 		}
+		ended <- err
 	}()
 	eventually(b.t, "agent session", func() bool { return b.dispatch.Connected("node-1") })
 	return func() error {
@@ -684,6 +676,21 @@ func (b *bench) agentThatSays(text func(i int) string, lines int) (stop func() e
 		err := <-ended
 		eventually(b.t, "end of the agent session", func() bool { return !b.dispatch.Connected("node-1") })
 		return err
+	}
+}
+
+// answerEach answers requests beside each other, as an agent does: those that wait for
+// others would be late on a slow machine.
+func answerEach(session runwayv1.AgentSession_ConnectClient, answer func(*runwayv1.OpenLogs) error) error {
+	var answers errgroup.Group
+	for {
+		message, err := session.Recv()
+		if err != nil {
+			return errors.Join(answers.Wait(), err)
+		}
+		if request := message.GetOpenLogs(); request != nil {
+			answers.Go(func() error { return answer(request) })
+		}
 	}
 }
 
