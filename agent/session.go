@@ -143,11 +143,10 @@ type connection struct {
 	running  sync.WaitGroup
 }
 
-// send says Hello, then beats, answers and reports until ctx ends or sending fails. The reason of a failed Send is what
-// receive returns.
+// send says Hello, then beats, answers and reports until ctx ends. The reason of a failed Send is what receive returns.
 func (c *connection) send(ctx context.Context, hello *runwayv1.AgentMessage) error {
 	if err := c.stream.Send(hello); err != nil {
-		return nil
+		return c.ended(ctx)
 	}
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -171,11 +170,23 @@ func (c *connection) send(ctx context.Context, hello *runwayv1.AgentMessage) err
 		case message = <-c.outbox:
 		case <-reports:
 			if err := c.sendReports(); err != nil {
-				return nil
+				return c.ended(ctx)
 			}
 			continue
 		}
 		if err := c.stream.Send(message); err != nil {
+			return c.ended(ctx)
+		}
+	}
+}
+
+// ended lets receive find the reason of the end, behind what the coordinator sent before it; that ends ctx. What it answers
+// meanwhile goes nowhere.
+func (c *connection) ended(ctx context.Context) error {
+	for {
+		select {
+		case <-c.outbox:
+		case <-ctx.Done():
 			return nil
 		}
 	}

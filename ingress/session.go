@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -108,7 +109,7 @@ func (s *session) follow(ctx context.Context, coordinator runwayv1.IngressSessio
 	s.up.Store(true)
 	defer s.up.Store(false)
 	s.ingress.certs.Retry()
-	err = f.loop(ctx)
+	err = f.reason(ctx, f.loop(ctx))
 	s.fresh.end(time.Now())
 	if status.Code(err) == codes.Aborted { // removed, or replaced by another process
 		s.ingress.standing.End()
@@ -224,6 +225,17 @@ func (f *following) loop(ctx context.Context) error {
 			f.arrived()
 		}
 	}
+}
+
+// reason returns why the loop ended. Send says only that the stream has: the receiver
+// is told why, behind what was sent before.
+func (f *following) reason(ctx context.Context, err error) error {
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	for range f.received {
+	}
+	return context.Cause(ctx)
 }
 
 // take puts a set into use, answers a request for statistics, or hears that a beat

@@ -1,7 +1,9 @@
 package ingress
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -329,6 +332,50 @@ func TestSession_ComesBackAfterEveryKindOfRefusal(t *testing.T) {
 			if took := time.Since(start); took > 2*lastRetry {
 				t.Errorf("came back after %v", took)
 			}
+		}
+	})
+}
+
+// ending is a session that ends while the ingress sends: Send says only that it has.
+type ending struct {
+	runwayv1.IngressSessionClient
+	grpc.ClientStream
+	sent, received int
+	ended          chan struct{}
+}
+
+func (e *ending) Connect(context.Context, ...grpc.CallOption) (runwayv1.IngressSession_ConnectClient, error) {
+	return e, nil
+}
+
+func (e *ending) Send(*runwayv1.IngressMessage) error {
+	if e.sent++; e.sent == 1 {
+		return nil // hello
+	}
+	close(e.ended)
+	return io.EOF
+}
+
+func (e *ending) Recv() (*runwayv1.RouteMessage, error) {
+	if e.received++; e.received == 1 {
+		return &runwayv1.RouteMessage{Message: &runwayv1.RouteMessage_Welcome{Welcome: &runwayv1.IngressWelcome{Incarnation: testIncarnation}}}, nil
+	}
+	<-e.ended
+	return nil, status.Error(codes.Aborted, "the machine was removed")
+}
+
+// An ingress that is removed has to know it also when it was just sending: its routes
+// are not certainly true any more.
+func TestSession_KnowsWhyItEndedWhileItSent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		i, stop := follow(t, config(t, dir, newFakeCoordinator(t).dial(t)))
+		stop()
+		i.standing.Extend(time.Now().Add(time.Minute))
+		_, err := i.session.follow(t.Context(), &ending{ended: make(chan struct{})}, func() {})
+		if status.Code(err) != codes.Aborted || i.standing.Good(time.Now()) {
+			t.Errorf("ended with %v, routes certainly true: %v; want aborted, and not", err, i.standing.Good(time.Now()))
 		}
 	})
 }
