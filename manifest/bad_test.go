@@ -51,7 +51,6 @@ var badManifests = []struct{ id, input string }{
 	{"kind-missing", "apiVersion: runway/v1\nmetadata:\n  name: web\n"},
 	{"kind-job", "kind: RunwayJob\nmetadata:\n  name: web\n"},
 	{"kind-kubernetes", "kind: Deployment\nmetadata:\n  name: web\n"},
-	{"api-beta", "apiVersion: runway/v1.0.0-beta\nkind: RunwayService\nmetadata:\n  name: web\n"},
 	{"api-unknown", "apiVersion: v1\nkind: RunwayService\nmetadata:\n  name: web\n"},
 	{"name-missing", "kind: RunwayService\nmetadata:\n  owner: a\n"},
 	{"metadata-missing", "kind: RunwayService\n"},

@@ -20,35 +20,35 @@ const maxAliases = 100
 func parseDocument(path string, data []byte) (root *yaml.Node, problem *Problem) {
 	defer func() {
 		if broken := recover(); broken != nil {
-			root, problem = nil, syntax(path, position{1, 1}, fmt.Sprintf("the YAML parser gave up: %v", broken), "write plain block YAML")
+			root, problem = nil, syntax(path, position{line: 1, column: 1}, fmt.Sprintf("the YAML parser gave up: %v", broken), "write plain block YAML")
 		}
 	}()
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var document, second yaml.Node
-	err := decoder.Decode(&document)
-	if errors.Is(err, io.EOF) {
-		return nil, nil
+	for {
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return root, nil
+		}
+		if err != nil {
+			return nil, placeSyntaxError(path, data, err)
+		}
+		if isNull(document.Content[0]) {
+			continue
+		}
+		if root != nil {
+			return nil, syntax(path, positionOf(&document), "a second document begins here", "keep one document per file")
+		}
+		if root, problem = topMapping(path, document.Content[0]); problem != nil {
+			return nil, problem
+		}
 	}
-	if err != nil {
-		return nil, placeSyntaxError(path, data, err)
-	}
-	err = decoder.Decode(&second)
-	if err == nil {
-		return nil, syntax(path, positionOf(&second), "a second document begins here", "keep one document per file")
-	}
-	if !errors.Is(err, io.EOF) {
-		return nil, placeSyntaxError(path, data, err)
-	}
-	return topMapping(path, document.Content[0])
 }
 
 // topMapping checks the shape of a document.
 func topMapping(path string, root *yaml.Node) (*yaml.Node, *Problem) {
 	if n := countAliases(root); n > maxAliases {
 		return nil, syntax(path, positionOf(root), fmt.Sprintf("it has %d references to anchors, more than %d", n, maxAliases), "write the values out")
-	}
-	if isNull(root) {
-		return nil, nil
 	}
 	if root.Kind != yaml.MappingNode {
 		return nil, syntax(path, positionOf(root), "the file holds "+describe(root)+" instead of fields", "write KEY: VALUE lines")
@@ -78,7 +78,7 @@ func resolve(n *yaml.Node) *yaml.Node {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-func positionOf(n *yaml.Node) position { return position{n.Line, n.Column} }
+func positionOf(n *yaml.Node) position { return position{line: n.Line, column: n.Column} }
 
 // describe names a node's type for people.
 func describe(n *yaml.Node) string {

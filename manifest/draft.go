@@ -8,12 +8,13 @@ import (
 	"github.com/runway-platform/runway/proto/defaults"
 )
 
-// draft is what a file said, before defaults that depend on other fields.
+// draft is what the files said, before defaults that depend on other fields.
 type draft struct {
 	apiVersion, kind string
+	extends          string
 	name, image      string
 	labels           map[string]string
-	port             uint32
+	port             int64
 	requestTimeout   int64
 	cpuLimit         int64
 	cpuRequest       int64 // 0: not named
@@ -58,6 +59,22 @@ const (
 	liveness
 )
 
+// probeWords are the texts in which the rows of the probes differ.
+var probeWords = map[probeSlot]struct{ block, doc, absent, delay, failures string }{
+	startup: {
+		"spec.startup_probe",
+		"When a new replica is ready for requests. Without path and grpc_service it asks for a TCP connection, or for gRPC health with a gRPC back end.",
+		"HTTP GET /, any answer below 500; gRPC health with a gRPC back end",
+		"Seconds before the first probe.", "Failures in a row that end the start.",
+	},
+	liveness: {
+		"spec.liveness_probe",
+		"When a replica that stopped answering is restarted. Without path and grpc_service it asks as startup_probe does.",
+		"none",
+		"Seconds after the start before the first probe.", "Failures in a row that restart the replica.",
+	},
+}
+
 // probeBlock is the rule of the mapping itself, which declares the probe.
 func probeBlock(slot probeSlot) rule {
 	r := mapping()
@@ -68,10 +85,10 @@ func probeBlock(slot probeSlot) rule {
 	return r
 }
 
-func (slot probeSlot) text(store func(*probe, string)) func(*draft, string) {
-	return func(d *draft, v string) { store(&d.probes[slot], v) }
+func (slot probeSlot) text(place func(*probe) *string) func(*draft) *string {
+	return func(d *draft) *string { return place(&d.probes[slot]) }
 }
 
-func (slot probeSlot) number(store func(*probe, int64)) func(*draft, int64) {
-	return func(d *draft, v int64) { store(&d.probes[slot], v) }
+func (slot probeSlot) number(place func(*probe) *int64) func(*draft) *int64 {
+	return func(d *draft) *int64 { return place(&d.probes[slot]) }
 }

@@ -33,7 +33,8 @@ var (
 // readEnv returns the variables of a flat env file. Every scalar becomes the string
 // that stands in the file; an empty value is an empty string.
 func readEnv(file string, root *yaml.Node) (map[string]string, Errors) {
-	c := &collector{file: file}
+	c := new(collector)
+	c.enter(file)
 	env, first := map[string]string{}, map[string]int{}
 	if root == nil {
 		return env, nil

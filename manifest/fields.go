@@ -1,12 +1,6 @@
 package manifest
 
-import "fmt"
-
-// APIVersion and Kind are what this version accepts at the top of a manifest.
-const (
-	APIVersion = "runway/v1"
-	Kind       = "RunwayService"
-)
+import "slices"
 
 // Back end protocols as manifests name them.
 const (
@@ -19,23 +13,29 @@ const (
 
 // fields lists everything that a RunwayService may say. Known fields that are not
 // built are rows too, so that they are refused by name instead of as a mistake.
-var fields = []Field{
-	{"apiVersion", "Version of this format.", APIVersion, text(APIVersion, func(d *draft, v string) { d.apiVersion = v })},
-	{"kind", "Kind of the document.", "", text(Kind, func(d *draft, v string) { d.kind = v })},
-	{"extends", "Base file that this one is merged over.", "", notBuilt("runway-ENV.yml replaces runway.yml: repeat the base there")},
+var fields = table(slices.Concat(headFields, runFields, probeFields(startup), probeFields(liveness), reachFields))
+
+// headFields say what the document is and whose.
+var headFields = []Field{
+	{"apiVersion", "Version of this format.", APIVersion, apiVersion()},
+	{"kind", "Kind of the document.", "", text(Kind, func(d *draft) *string { return &d.kind })},
+	{"extends", "In runway-ENV.yml: the file is merged over runway.yml instead of replacing it.", "", oneOf([]string{extendsBase}, func(d *draft) *string { return &d.extends })},
 
 	{"metadata", "Name and owners of the service.", "", mapping()},
-	{"metadata.name", "Name of the service; the name given at deploy time wins.", "", text("a name of at most 63 characters", func(d *draft, v string) { d.name = v })},
+	{"metadata.name", "Name of the service; the name given at deploy time wins.", "", text("a name of at most 63 characters", func(d *draft) *string { return &d.name })},
 	{"metadata.owner_email_handle", "Label: who answers for the service.", "", label("owner_email_handle")},
 	{"metadata.department", "Label: department of the owner.", "", label("department")},
 	{"metadata.department_group", "Label: group in the department.", "", label("department_group")},
 	{"metadata.product_category", "Label: part of the product.", "", label("product_category")},
 	{"metadata.owner", "Label: owner, in older manifests.", "", label("owner")},
+}
 
+// runFields say what runs, how large and how often.
+var runFields = []Field{
 	{"spec", "What runs.", "", mapping()},
-	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft, v string) { d.image = v })},
-	{"spec.container_port", "Port that the process listens on.", "8080", integer(1, 65535, func(d *draft, v int64) { d.port = uint32(v) })},
-	{"spec.request_timeout", "Seconds until a request without an answer is given up.", "300", integer(1, 3600, func(d *draft, v int64) { d.requestTimeout = v })},
+	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft) *string { return &d.image })},
+	{"spec.container_port", "Port that the process listens on.", "8080", integer(1, 65535, func(d *draft) *int64 { return &d.port })},
+	{"spec.request_timeout", "Seconds until a request without an answer is given up.", "300", integer(1, 3600, func(d *draft) *int64 { return &d.requestTimeout })},
 	{"spec.regions", "Regions to run in.", "", notBuilt("remove it: the service runs in the cluster's one region")},
 	{"spec.execution_environment", "Sandbox generation of a public cloud.", "", notBuilt("remove it: replicas run in containers")},
 	{"spec.request_based_billing", "Processor time only during requests.", "", notBuilt("remove it: replicas may always use their processor limit")},
@@ -43,40 +43,27 @@ var fields = []Field{
 	{"spec.resources", "Processor and memory of one replica.", "", mapping()},
 	{"spec.resources.startup_cpu_boost", "More processor time while starting.", "", notBuilt("remove it, or raise spec.resources.limits.cpu")},
 	{"spec.resources.limits", "Ceilings.", "", mapping()},
-	{"spec.resources.limits.cpu", "Most processor time that a replica gets.", "1000m", quantity(cpuForm, parseCPU, func(d *draft, v int64) { d.cpuLimit = v })},
-	{"spec.resources.limits.memory", "Memory of a replica, reserved in full; using more kills it.", "512Mi", quantity(memoryForm, parseMemory, func(d *draft, v int64) { d.memory = v })},
+	{"spec.resources.limits.cpu", "Most processor time that a replica gets.", "1000m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuLimit })},
+	{"spec.resources.limits.memory", "Memory of a replica, reserved in full; using more kills it.", "512Mi", quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.memory })},
 	{"spec.resources.requests", "What is reserved.", "", mapping()},
-	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, func(d *draft, v int64) { d.cpuRequest = v })},
+	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuRequest })},
 	{"spec.resources.requests.memory", "Memory that placement reserves.", "", notBuilt("remove it: spec.resources.limits.memory is reserved in full")},
 
 	{"spec.scalability", "Number of replicas.", "", mapping()},
-	{"spec.scalability.min_instances", "Fewest replicas; 0 is kept at 1 until services wake from zero.", "0", integer(0, maxInstances, func(d *draft, v int64) { d.min = v })},
-	{"spec.scalability.max_instances", "Most replicas.", "100", integer(1, maxInstances, func(d *draft, v int64) { d.max = v })},
+	{"spec.scalability.min_instances", "Fewest replicas; 0 is kept at 1 until services wake from zero.", "0", integer(0, maxInstances, func(d *draft) *int64 { return &d.min })},
+	{"spec.scalability.max_instances", "Most replicas.", "100", integer(1, maxInstances, func(d *draft) *int64 { return &d.max })},
 	{"spec.scalability.max_instance_request_concurrency", "Requests at once per replica.", "", notBuilt(noAutoscaler)},
-	{"spec.scalability.max_instance_concurrent_requests", "Other name of max_instance_request_concurrency.", "", notBuilt(noAutoscaler)},
+	{"spec.scalability.max_instance_concurrent_requests", "Other name of max_instance_request_concurrency.", "", otherName("spec.scalability.max_instance_request_concurrency")},
+}
 
-	{"spec.startup_probe", "When a new replica is ready for requests. Without path and grpc_service it asks for a TCP connection, or for gRPC health with a gRPC back end.", "HTTP GET /, any answer below 500; gRPC health with a gRPC back end", probeBlock(startup)},
-	{"spec.startup_probe.path", "Path of an HTTP GET that must answer 200 to 399.", "", path(startup.text(func(p *probe, v string) { p.path = v }))},
-	{"spec.startup_probe.grpc_service", "Service that gRPC health is asked for.", "", text("the name of a gRPC service", startup.text(func(p *probe, v string) { p.grpcService = v }))},
-	{"spec.startup_probe.initial_delay_seconds", "Seconds before the first probe.", "0", integer(0, 3600, startup.number(func(p *probe, v int64) { p.initialDelay = v }))},
-	{"spec.startup_probe.timeout_seconds", "Seconds until a probe without an answer has failed.", "1", integer(1, 3600, startup.number(func(p *probe, v int64) { p.timeout = v }))},
-	{"spec.startup_probe.period_seconds", "Seconds between probes.", "10", integer(1, 3600, startup.number(func(p *probe, v int64) { p.period = v }))},
-	{"spec.startup_probe.failure_threshold", "Failures in a row that end the start.", "3", integer(1, 1000, startup.number(func(p *probe, v int64) { p.failureThreshold = v }))},
-
-	{"spec.liveness_probe", "When a replica that stopped answering is restarted. Without path and grpc_service it asks as startup_probe does.", "none", probeBlock(liveness)},
-	{"spec.liveness_probe.path", "Path of an HTTP GET that must answer 200 to 399.", "", path(liveness.text(func(p *probe, v string) { p.path = v }))},
-	{"spec.liveness_probe.grpc_service", "Service that gRPC health is asked for.", "", text("the name of a gRPC service", liveness.text(func(p *probe, v string) { p.grpcService = v }))},
-	{"spec.liveness_probe.initial_delay_seconds", "Seconds after the start before the first probe.", "0", integer(0, 3600, liveness.number(func(p *probe, v int64) { p.initialDelay = v }))},
-	{"spec.liveness_probe.timeout_seconds", "Seconds until a probe without an answer has failed.", "1", integer(1, 3600, liveness.number(func(p *probe, v int64) { p.timeout = v }))},
-	{"spec.liveness_probe.period_seconds", "Seconds between probes.", "10", integer(1, 3600, liveness.number(func(p *probe, v int64) { p.period = v }))},
-	{"spec.liveness_probe.failure_threshold", "Failures in a row that restart the replica.", "3", integer(1, 1000, liveness.number(func(p *probe, v int64) { p.failureThreshold = v }))},
-
+// reachFields say who reaches the service, and how a revision replaces another.
+var reachFields = []Field{
 	{"spec.load_balancing", "Who may reach the service.", "", mapping()},
 	{"spec.load_balancing.external_load_balancer", "The public endpoint.", "", mapping()},
-	{"spec.load_balancing.external_load_balancer.enabled", "Published under the cluster's public domain.", "true", boolean(func(d *draft, v bool) { d.public = v })},
-	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, oneOf([]string{backendHTTP, backendHTTPS, backendREST, backendHTTP2, backendGRPC}, func(d *draft, v string) { d.backend = v })},
+	{"spec.load_balancing.external_load_balancer.enabled", "Published under the cluster's public domain.", "true", boolean(func(d *draft) *bool { return &d.public })},
+	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, oneOf([]string{backendHTTP, backendHTTPS, backendREST, backendHTTP2, backendGRPC}, func(d *draft) *string { return &d.backend })},
 	{"spec.load_balancing.internal_load_balancer", "The endpoint for other services.", "", mapping()},
-	{"spec.load_balancing.internal_load_balancer.enabled", "Published in the internal zone.", "true", boolean(func(d *draft, v bool) { d.internal = v })},
+	{"spec.load_balancing.internal_load_balancer.enabled", "Published in the internal zone.", "true", boolean(func(d *draft) *bool { return &d.internal })},
 	{"spec.load_balancing.internal_load_balancer.backend_protocol", "What the process speaks to other services.", "", notBuilt("remove it: both endpoints use external_load_balancer.backend_protocol")},
 
 	{"spec.observability", "Metrics of the process itself.", "", mapping()},
@@ -90,7 +77,22 @@ var fields = []Field{
 	{"spec.deployment", "How a revision replaces another.", "", mapping()},
 	{"spec.deployment.strategy", "Name of the strategy.", "", notBuilt("remove it: deployments are rolling")},
 	{"spec.deployment.rollout_traffic_percentages", "Steps of traffic.", "", notBuilt("remove it: deployments are rolling")},
-	{"spec.deployment.traffic_rollout_percentages", "Other name of rollout_traffic_percentages.", "", notBuilt("remove it: deployments are rolling")},
+	{"spec.deployment.traffic_rollout_percentages", "Other name of rollout_traffic_percentages.", "", otherName("spec.deployment.rollout_traffic_percentages")},
+}
+
+// probeFields are the rows of one block of probe fields.
+func probeFields(slot probeSlot) []Field {
+	words := probeWords[slot]
+	at := func(name string) string { return words.block + "." + name }
+	return []Field{
+		{words.block, words.doc, words.absent, probeBlock(slot)},
+		{at("path"), "Path of an HTTP GET that must answer 200 to 399.", "", path(slot.text(func(p *probe) *string { return &p.path }))},
+		{at("grpc_service"), "Service that gRPC health is asked for.", "", text("the name of a gRPC service", slot.text(func(p *probe) *string { return &p.grpcService }))},
+		{at("initial_delay_seconds"), words.delay, "0", integer(0, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.initialDelay }))},
+		{at("timeout_seconds"), "Seconds until a probe without an answer has failed.", "1", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.timeout }))},
+		{at("period_seconds"), "Seconds between probes.", "10", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.period }))},
+		{at("failure_threshold"), words.failures, "3", integer(1, 1000, slot.number(func(p *probe) *int64 { return &p.failureThreshold }))},
+	}
 }
 
 // Fields returns the table of fields.
@@ -99,12 +101,8 @@ func Fields() []Field { return append([]Field(nil), fields...) }
 const (
 	// maxInstances is what the coordinator accepts of one workload.
 	maxInstances = 1000
+	// maxProbeSeconds is an hour: more is a typing mistake.
+	maxProbeSeconds = 3600
 
 	noAutoscaler = "remove it and set spec.scalability.min_instances: nothing scales by requests yet"
 )
-
-// label stores an ownership label of the metadata.
-func label(name string) rule {
-	form := fmt.Sprintf("a text of at most %d bytes", maxLabelBytes)
-	return textUpTo(maxLabelBytes, form, func(d *draft, v string) { d.labels[name] = v })
-}

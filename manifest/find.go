@@ -47,15 +47,15 @@ func named(src Source) location {
 	return l
 }
 
-// candidates are the folders to look in: the service's own, the repository's, the
-// present one, and the one folder of a repository with a single service.
+// candidates are the folders to look in: only the service's own when it has one, else
+// the present one, the repository's, and the one folder of a repository with a
+// single service.
 func candidates(src Source) []string {
 	dir := src.path()
-	var dirs []string
-	if src.Service != "" {
-		dirs = append(dirs, filepath.Join(dir, folder, src.Service))
+	if own := filepath.Join(dir, folder, src.Service); src.Service != "" && isFolder(own) {
+		return []string{own}
 	}
-	dirs = append(dirs, dir, filepath.Join(dir, folder))
+	dirs := []string{dir, filepath.Join(dir, folder)}
 	if src.Service == "" {
 		if services := serviceFolders(dir, src.Environment); len(services) == 1 {
 			dirs = append(dirs, services[0])
@@ -111,7 +111,22 @@ func fixFor(src Source) string {
 			return fmt.Sprintf("rename %s to %s", path, baseName)
 		}
 	}
+	if near := nearestService(src); near != "" {
+		return "did you mean runwayctl deploy " + near + "?"
+	}
 	return "name it with -f FILE"
+}
+
+// nearestService is the service of the repository whose name differs least from the
+// one that has no folder.
+func nearestService(src Source) string {
+	best, smallest := "", 1+max(1, len(src.Service)/3)
+	for _, dir := range serviceFolders(src.path(), src.Environment) {
+		if d := distance(src.Service, filepath.Base(dir)); d < smallest {
+			best, smallest = filepath.Base(dir), d
+		}
+	}
+	return best
 }
 
 func environmentName(environment string) string { return "runway-" + environment + ".yml" }
@@ -123,4 +138,9 @@ func envFile(dir, environment string) string {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.IsDir()
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

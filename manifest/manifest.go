@@ -48,7 +48,7 @@ func Load(src Source) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, problems := loadManifest(where.manifest)
+	m, problems := loadManifest(where)
 	env, envProblems := loadEnv(where.env)
 	if problems = append(problems, envProblems...); len(problems) > 0 {
 		return nil, problems
@@ -89,12 +89,30 @@ func Parse(file string, data []byte) (*Manifest, error) {
 	return m, nil
 }
 
-func loadManifest(path string) (*Manifest, Errors) {
-	data, problem := readFile(path)
+// loadManifest reads the manifest at a location, over its base when it names one.
+func loadManifest(where location) (*Manifest, Errors) {
+	top, problem := readPart(where.manifest)
 	if problem != nil {
 		return nil, Errors{*problem}
 	}
-	return parse(path, data)
+	if topValue(top.root, "extends") == "" {
+		return assemble(top)
+	}
+	base, problem := readBase(top)
+	if problem != nil {
+		return nil, Errors{*problem}
+	}
+	return assemble(base, top)
+}
+
+// readPart reads one file.
+func readPart(path string) (part, *Problem) {
+	data, problem := readFile(path)
+	if problem != nil {
+		return part{}, problem
+	}
+	root, problem := parseDocument(path, data)
+	return part{path, root}, problem
 }
 
 func parse(file string, data []byte) (*Manifest, Errors) {
@@ -105,12 +123,17 @@ func parse(file string, data []byte) (*Manifest, Errors) {
 	if problem != nil {
 		return nil, Errors{*problem}
 	}
-	w := walk(file, root)
+	return assemble(part{file, root})
+}
+
+// assemble makes a manifest of its files, each merged over those before it.
+func assemble(parts ...part) (*Manifest, Errors) {
+	w := walk(parts...)
 	if len(w.problems) > 0 {
 		return nil, w.sorted()
 	}
 	spec, warnings := w.draft.spec()
-	return &Manifest{Name: w.draft.name, Spec: spec, Warnings: warnings, Files: []string{file}}, nil
+	return &Manifest{Name: w.draft.name, Spec: spec, Warnings: append(w.warnings, warnings...), Files: w.files}, nil
 }
 
 // loadEnv reads the env file; nil when there is none.

@@ -1,8 +1,9 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/runway-platform/runway/proto/code"
@@ -55,10 +56,17 @@ func (e Errors) Error() string {
 // further.
 const maxProblems = 50
 
-// collector gathers the problems of one file.
+// collector gathers the problems of the files of a manifest.
 type collector struct {
+	// file is the one that is being read, files are all so far.
 	file     string
+	files    []string
 	problems Errors
+}
+
+// enter says that the next problems are of a file.
+func (c *collector) enter(file string) {
+	c.file, c.files = file, append(c.files, file)
 }
 
 func (c *collector) full() bool { return len(c.problems) >= maxProblems }
@@ -68,21 +76,24 @@ func (c *collector) add(at position, id code.Code, message, fix string) {
 		return
 	}
 	c.problems = append(c.problems, Problem{
-		File: c.file, Line: at.line, Column: at.column, Code: id, Message: message, Fix: fix,
+		File: cmp.Or(at.file, c.file), Line: at.line, Column: at.column, Code: id, Message: message, Fix: fix,
 	})
 }
 
 // sorted returns the problems by place.
 func (c *collector) sorted() Errors {
-	sort.SliceStable(c.problems, func(i, j int) bool {
-		a, b := c.problems[i], c.problems[j]
-		if a.Line != b.Line {
-			return a.Line < b.Line
-		}
-		return a.Column < b.Column
+	slices.SortStableFunc(c.problems, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(c.files, a.File), slices.Index(c.files, b.File)),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		)
 	})
 	return c.problems
 }
 
-// position is a place in a file, counted from 1.
-type position struct{ line, column int }
+// position is a place in a file, counted from 1. Without a file it is in the one that
+// is being read.
+type position struct {
+	file         string
+	line, column int
+}

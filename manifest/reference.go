@@ -12,13 +12,13 @@ func Reference() string {
 	fmt.Fprintf(&b, "# Fields of runway.yml\n\nMade from the table in fields.go; a test compares the two.\n\n")
 	fmt.Fprintf(&b, "| field | value | default | meaning |\n|---|---|---|---|\n")
 	for _, f := range fields {
-		if f.Built() && !f.rule.nested {
+		if f.Built() && f.rule.shape != block {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Path, f.Form(), f.Default, f.Doc)
 		}
 	}
 	fmt.Fprintf(&b, "\n## Blocks with a meaning of their own\n\n| block | when absent | meaning |\n|---|---|---|\n")
 	for _, f := range fields {
-		if f.rule.nested && f.Default != "" {
+		if f.rule.shape == block && f.Default != "" {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Path, f.Default, f.Doc)
 		}
 	}

@@ -31,36 +31,6 @@ func (w *walker) checkTogether(top position) {
 	}
 }
 
-// knownVersions and knownKinds exist and are not built.
-var (
-	knownVersions = []string{"runway/v1+dev", "runway/v1.0.0-beta"}
-	knownKinds    = []string{"RunwayJob", "RunwayKubernetesService", "RunwayKubernetesDeployment", "RunwayGKEService"}
-)
-
-func (w *walker) checkKind(top position) {
-	_, named := w.seen["kind"]
-	if !named {
-		w.add(top, code.ManifestMissing, "kind is missing", "add kind: "+Kind)
-	} else {
-		w.checkWord("kind", w.draft.kind, Kind, knownKinds)
-	}
-	w.checkWord("apiVersion", w.draft.apiVersion, APIVersion, knownVersions)
-}
-
-// checkWord compares the value of a top field with the one that is built.
-func (w *walker) checkWord(field, got, want string, known []string) {
-	if got == want || got == "" {
-		return
-	}
-	for _, k := range known {
-		if got == k {
-			w.add(w.at(field), code.ManifestNotBuilt, fmt.Sprintf("%s %s is not built yet", field, got), "write "+want)
-			return
-		}
-	}
-	w.add(w.at(field), code.ManifestValue, fmt.Sprintf("%s is %s", field, quote(got)), "write "+want)
-}
-
 func (w *walker) checkName(top position) {
 	if _, named := w.seen["metadata.name"]; !named {
 		if at, ok := w.seen["metadata"]; ok {
@@ -80,7 +50,7 @@ func (w *walker) at(paths ...string) position {
 			return at
 		}
 	}
-	return position{1, 1}
+	return position{line: 1, column: 1}
 }
 
 // spec makes the revision spec, and the sentences about what was assumed.
@@ -88,7 +58,7 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 	var warnings []string
 	spec := &runwayv1.RevisionSpec{
 		Image:            &runwayv1.Image{Reference: d.image},
-		ContainerPort:    d.port,
+		ContainerPort:    uint32(d.port),
 		Protocol:         d.protocol(),
 		Resources:        d.resources(),
 		Scale:            &runwayv1.ScalePolicy{Min: uint32(max(d.min, 1)), Max: uint32(d.max)},

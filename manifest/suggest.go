@@ -10,24 +10,24 @@ import (
 // suggest says what to write instead of an unknown key below parent: the same key
 // where it belongs, the nearest key of the same block, the nearest key anywhere,
 // or what the block may hold.
-func suggest(parent, key string) string {
+func (t table) suggest(parent, key string) string {
 	key = clip(key)
-	if places := elsewhere(parent, key); len(places) > 0 {
+	if places := t.elsewhere(parent, key); len(places) > 0 {
 		return misplaced(parent, places)
 	}
-	if near, ok := nearest(key, func(f Field) bool { return f.parent() == parent }); ok {
+	if near, ok := t.nearest(key, func(f Field) bool { return f.parent() == parent }); ok {
 		return "did you mean " + near.key() + "?"
 	}
-	if near, ok := nearest(key, func(f Field) bool { return f.parent() != "" }); ok {
+	if near, ok := t.nearest(key, func(f Field) bool { return f.parent() != "" }); ok {
 		return "did you mean " + near.Path + "?"
 	}
-	return "fields here are " + strings.Join(keysBelow(parent), ", ")
+	return "fields here are " + strings.Join(t.keysBelow(parent), ", ")
 }
 
 // elsewhere returns the paths at which key is valid, nearest to parent first.
-func elsewhere(parent, key string) []string {
+func (t table) elsewhere(parent, key string) []string {
 	var paths []string
-	for _, f := range fields {
+	for _, f := range t {
 		if f.key() == normalize(key) && f.parent() != parent {
 			paths = append(paths, f.Path)
 		}
@@ -89,11 +89,11 @@ func splitPath(path string) []string {
 
 // nearest returns the allowed field whose key differs least from key, when it
 // differs by no more than a third of its letters.
-func nearest(key string, allowed func(Field) bool) (Field, bool) {
+func (t table) nearest(key string, allowed func(Field) bool) (Field, bool) {
 	key = normalize(key)
 	var best Field
 	smallest := 1 + max(1, len(key)/3)
-	for _, f := range fields {
+	for _, f := range t {
 		if d := distance(key, f.key()); allowed(f) && d < smallest {
 			best, smallest = f, d
 		}
@@ -101,10 +101,10 @@ func nearest(key string, allowed func(Field) bool) (Field, bool) {
 	return best, best.Path != ""
 }
 
-func keysBelow(parent string) []string {
+func (t table) keysBelow(parent string) []string {
 	var keys []string
-	for _, f := range fields {
-		if f.parent() == parent && usable(f) {
+	for _, f := range t {
+		if f.parent() == parent && t.usable(f) {
 			keys = append(keys, f.key())
 		}
 	}
@@ -112,12 +112,12 @@ func keysBelow(parent string) []string {
 }
 
 // usable fields are built, or blocks with a built field in them.
-func usable(f Field) bool {
-	if !f.rule.nested {
-		return f.Built()
+func (t table) usable(f Field) bool {
+	if f.rule.shape != block {
+		return f.Built() && f.rule.other == ""
 	}
-	return slices.ContainsFunc(fields, func(inner Field) bool {
-		return strings.HasPrefix(inner.Path, f.Path+".") && !inner.rule.nested && inner.Built()
+	return slices.ContainsFunc(t, func(inner Field) bool {
+		return strings.HasPrefix(inner.Path, f.Path+".") && inner.rule.shape != block && inner.Built() && inner.rule.other == ""
 	})
 }
 

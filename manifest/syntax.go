@@ -21,7 +21,7 @@ var (
 // best, and not always the right one, so a second one that keeps columns is asked
 // where it stumbles.
 func placeSyntaxError(path string, data []byte, err error) *Problem {
-	at, message := position{1, 1}, err.Error()
+	at, message := position{line: 1, column: 1}, err.Error()
 	if m := yamlError.FindStringSubmatch(message); m != nil {
 		message = m[2]
 		if line, convErr := strconv.Atoi(m[1]); convErr == nil {
@@ -60,14 +60,14 @@ func locateSyntaxError(data []byte) (at position, ok bool) {
 		return position{}, false
 	}
 	p := syntaxError.Token.Position
-	return position{p.Line, p.Column}, true
+	return position{line: p.Line, column: p.Column}, true
 }
 
 // positionAt converts a byte offset.
 func positionAt(data []byte, offset int) position {
 	if offset < 0 {
-		return position{1, 1}
+		return position{line: 1, column: 1}
 	}
 	before := data[:offset]
-	return position{1 + bytes.Count(before, []byte("\n")), offset - bytes.LastIndexByte(before, '\n')}
+	return position{line: 1 + bytes.Count(before, []byte("\n")), column: offset - bytes.LastIndexByte(before, '\n')}
 }

@@ -1,30 +1,58 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/runway-platform/runway/proto/code"
 	yaml "go.yaml.in/yaml/v3"
 )
 
-// walker reads the fields of one document by the table.
+// part is one file of a manifest: the only one, a base, or what is merged over it.
+type part struct {
+	file string
+	// root is nil for an empty file.
+	root *yaml.Node
+}
+
+// walker reads the fields of the parts by the table, the later ones over the
+// earlier ones.
 type walker struct {
 	collector
+	table table
 	draft *draft
 	// seen holds where each field stands, for checks across fields.
 	seen map[string]position
+	// here holds the line of each field of the present part.
+	here map[string]int
+	// warnings are by field, in order.
+	warned   map[string]string
+	warnings []string
 }
 
-// walk reads root into a draft and collects every problem on the way.
-func walk(file string, root *yaml.Node) *walker {
-	w := &walker{collector: collector{file: file}, draft: newDraft(), seen: map[string]position{}}
-	if root == nil {
-		w.add(position{1, 1}, code.ManifestMissing, "the file is empty", "begin with apiVersion: "+APIVersion+" and kind: "+Kind)
-		return w
+// walk reads parts into a draft and collects every problem on the way.
+func walk(parts ...part) *walker { return walkBy(fields, parts...) }
+
+func walkBy(t table, parts ...part) *walker {
+	w := &walker{table: t, draft: newDraft(), seen: map[string]position{}, warned: map[string]string{}}
+	for _, p := range parts {
+		w.part(p)
 	}
-	w.mapping("", root)
-	w.checkTogether(positionOf(root))
+	if top := parts[0]; top.root != nil {
+		w.file = top.file
+		w.checkTogether(positionOf(top.root))
+	}
 	return w
+}
+
+func (w *walker) part(p part) {
+	w.enter(p.file)
+	w.here = map[string]int{}
+	if p.root == nil {
+		w.add(position{line: 1, column: 1}, code.ManifestMissing, "the file is empty", "begin with apiVersion: "+APIVersion+" and kind: "+Kind)
+		return
+	}
+	w.mapping("", p.root)
 }
 
 // mapping reads the keys of one mapping whose path is parent.
@@ -37,52 +65,95 @@ func (w *walker) mapping(parent string, n *yaml.Node) {
 			continue
 		}
 		first[key.Value] = key.Line
-		w.field(parent, key, value)
+		w.key(parent, key, value)
 	}
 }
 
-// field reads one key and its value.
-func (w *walker) field(parent string, key, value *yaml.Node) {
+// key finds the field of one key.
+func (w *walker) key(parent string, key, value *yaml.Node) {
 	at := positionOf(key)
 	if key.ShortTag() == "!!merge" {
 		w.add(at, code.ManifestNotBuilt, "the merge key << is not built yet", "write the fields out, or refer to a whole block")
 		return
 	}
-	f, known := lookup(parent, key)
+	f, known := w.table.lookup(parent, key)
+	if !known {
+		w.add(at, code.ManifestUnknownField, "unknown field "+keyName(parent, key), w.table.suggest(parent, key.Value))
+		return
+	}
+	if f.rule.other != "" {
+		w.otherName(f, key, value)
+		return
+	}
+	w.field(f, at, value)
+}
+
+// otherName reads a key as the field that it is another name of, and says so.
+func (w *walker) otherName(f Field, key, value *yaml.Node) {
+	real, _ := w.table.find(f.rule.other)
+	if real.rule.refused {
+		w.add(positionOf(key), code.ManifestNotBuilt, f.Path+" is not built yet", real.rule.form)
+		return
+	}
+	w.warn(f.Path, fmt.Sprintf("%s is read as %s", f.Path, real.Path))
+	w.field(real, positionOf(key), value)
+}
+
+// field reads the value of a field.
+func (w *walker) field(f Field, at position, value *yaml.Node) {
+	if line, twice := w.here[f.Path]; twice && f.rule.shape != block {
+		w.add(at, code.ManifestDuplicate, fmt.Sprintf("%s is there twice, first in line %d", f.Path, line), "remove one of the two")
+		return
+	}
+	w.here[f.Path] = at.line
+	w.see(f, at, value)
 	switch {
-	case !known:
-		w.add(at, code.ManifestUnknownField, "unknown field "+keyName(parent, key), suggest(parent, key.Value))
 	case f.rule.refused:
 		w.add(at, code.ManifestNotBuilt, f.Path+" is not built yet", f.rule.form)
-	case f.rule.nested:
-		w.seen[f.Path] = at
-		w.nested(f, value)
+	case !f.holds(value) && f.rule.shape == block:
+		w.wrong(f, value, fmt.Sprintf("write fields below %s:, indented by two spaces", f.key()))
+	case !f.holds(value):
+		w.wrong(f, value, "write "+f.rule.form)
 	default:
-		w.seen[f.Path] = positionOf(value)
-		w.scalar(f, value)
+		w.set(f, value)
 	}
 }
 
-func (w *walker) nested(f Field, value *yaml.Node) {
-	if value.Kind != yaml.MappingNode && !isNull(value) {
-		w.wrong(f, value, fmt.Sprintf("write fields below %s:, indented by two spaces", f.key()))
-		return
+// see keeps where a field stands: a block by its key, another one by its value.
+func (w *walker) see(f Field, at position, value *yaml.Node) {
+	if f.rule.shape != block {
+		at = positionOf(value)
 	}
+	at.file = w.file
+	w.seen[f.Path] = at
+}
+
+// set stores a value of the right shape.
+func (w *walker) set(f Field, value *yaml.Node) {
 	if f.rule.set != nil {
 		if err := f.rule.set(w.draft, value); err != nil {
-			w.wrong(f, value, "write "+f.rule.form)
+			w.refuse(f, value, err)
 			return
 		}
 	}
-	if value.Kind == yaml.MappingNode {
+	if f.rule.warn != nil {
+		if happens := f.rule.warn(value); happens != "" {
+			w.warn(f.Path, f.Path+" has no effect: "+happens)
+		}
+	}
+	if f.rule.shape == block && value.Kind == yaml.MappingNode {
 		w.mapping(f.Path, value)
 	}
 }
 
-func (w *walker) scalar(f Field, value *yaml.Node) {
-	if value.Kind != yaml.ScalarNode || f.rule.set(w.draft, value) != nil {
-		w.wrong(f, value, "write "+f.rule.form)
+// refuse adds the problem of a value that its rule did not take.
+func (w *walker) refuse(f Field, value *yaml.Node, err error) {
+	var missing notBuiltError
+	if errors.As(err, &missing) {
+		w.add(positionOf(value), code.ManifestNotBuilt, fmt.Sprintf("%s %s is not built yet", f.Path, clip(value.Value)), missing.instead)
+		return
 	}
+	w.wrong(f, value, "write "+f.rule.form)
 }
 
 func (w *walker) wrong(f Field, value *yaml.Node, fix string) {
@@ -93,18 +164,12 @@ func (w *walker) wrong(f Field, value *yaml.Node, fix string) {
 	w.add(positionOf(value), code.ManifestValue, message, fix)
 }
 
-// lookup finds the row of a key.
-func lookup(parent string, key *yaml.Node) (Field, bool) {
-	if key.Kind != yaml.ScalarNode {
-		return Field{}, false
+// warn keeps one warning about a field, however many parts name it.
+func (w *walker) warn(path, sentence string) {
+	if w.warned[path] != sentence {
+		w.warned[path] = sentence
+		w.warnings = append(w.warnings, sentence)
 	}
-	want := join(parent, key.Value)
-	for _, f := range fields {
-		if f.Path == want {
-			return f, true
-		}
-	}
-	return Field{}, false
 }
 
 // keyName is the path of a key, which YAML allows to be a list or a mapping.

@@ -1,0 +1,166 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	yaml "go.yaml.in/yaml/v3"
+)
+
+// shape is what YAML a field's value is.
+type shape uint8
+
+const (
+	scalar shape = iota
+	list
+	block
+)
+
+// rule says how a field's value is read.
+type rule struct {
+	form  string
+	shape shape
+	// refused fields are known and not built; form says what to do instead.
+	refused bool
+	// other is the path of the field that this is another name of; empty for most.
+	other string
+	// set stores the value or says that it has not the form; a block may have none.
+	set func(d *draft, n *yaml.Node) error
+	// warn says what happens instead of what a value asks for; empty when it has
+	// its effect.
+	warn func(n *yaml.Node) string
+}
+
+// errForm is returned by a rule for a value that has not its form.
+var errForm = errors.New("value not in the allowed form")
+
+// notBuiltError is returned by a rule for a value that is known and not built; it
+// says what to do instead.
+type notBuiltError struct{ instead string }
+
+func (e notBuiltError) Error() string { return "not built: " + e.instead }
+
+func mapping() rule { return rule{form: "fields", shape: block} }
+
+// notBuilt refuses a known field by name. instead says what to do.
+func notBuilt(instead string) rule { return rule{form: instead, refused: true} }
+
+// otherName reads a key as the field of path.
+func otherName(path string) rule { return rule{form: "what " + path + " may be", other: path} }
+
+// insteadOf accepts values of r and says what happens instead of those that have no
+// effect; the others ask for what happens anyway.
+func insteadOf(r rule, happens string, without func(*yaml.Node) bool) rule {
+	r.warn = func(n *yaml.Node) string {
+		if without(n) {
+			return happens
+		}
+		return ""
+	}
+	return r
+}
+
+// integer accepts plain decimal numbers only: no quotes, signs, hexadecimal.
+func integer(low, high int64, place func(*draft) *int64) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		value, err := strconv.ParseInt(n.Value, 10, 64)
+		if err != nil || n.ShortTag() != "!!int" || strconv.FormatInt(value, 10) != n.Value || value < low || value > high {
+			return errForm
+		}
+		*place(d) = value
+		return nil
+	}
+	return rule{form: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high), set: set}
+}
+
+func boolean(place func(*draft) *bool) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		if n.ShortTag() != "!!bool" {
+			return errForm
+		}
+		*place(d) = isTrue(n)
+		return nil
+	}
+	return rule{form: "true or false", set: set}
+}
+
+func isTrue(n *yaml.Node) bool { return strings.EqualFold(n.Value, "true") }
+
+const (
+	// maxTextBytes bounds names and references.
+	maxTextBytes = 1024
+	// maxLabelBytes bounds a label's value; with its name it stays below the 256
+	// bytes that the coordinator accepts.
+	maxLabelBytes = 200
+)
+
+// text accepts any scalar that is not empty, so that a label may be a number.
+func text(form string, place func(*draft) *string) rule {
+	return textUpTo(maxTextBytes, form, func(d *draft, v string) { *place(d) = v })
+}
+
+func textUpTo(limit int, form string, store func(*draft, string)) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		if !printable(n.Value) || len(n.Value) > limit || isNull(n) {
+			return errForm
+		}
+		store(d, n.Value)
+		return nil
+	}
+	return rule{form: form, set: set}
+}
+
+// label stores an ownership label of the metadata.
+func label(name string) rule {
+	form := fmt.Sprintf("a text of at most %d bytes", maxLabelBytes)
+	return textUpTo(maxLabelBytes, form, func(d *draft, v string) { d.labels[name] = v })
+}
+
+func printable(s string) bool {
+	return s != "" && len(s) <= maxTextBytes && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// path accepts the path of an HTTP request.
+func path(place func(*draft) *string) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		if !strings.HasPrefix(n.Value, "/") || !printable(n.Value) || strings.ContainsAny(n.Value, " #") {
+			return errForm
+		}
+		*place(d) = n.Value
+		return nil
+	}
+	return rule{form: "a path that begins with / such as /healthz", set: set}
+}
+
+// oneOf accepts the listed words.
+func oneOf(words []string, place func(*draft) *string) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		if !slices.Contains(words, n.Value) {
+			return errForm
+		}
+		*place(d) = n.Value
+		return nil
+	}
+	form := words[0]
+	if len(words) > 1 {
+		form = "one of " + strings.Join(words, ", ")
+	}
+	return rule{form: form, set: set}
+}
+
+// quantity accepts what parse accepts, quoted or not.
+func quantity(form string, parse func(string) (int64, error), place func(*draft) *int64) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		value, err := parse(n.Value)
+		if err != nil {
+			return errForm
+		}
+		*place(d) = value
+		return nil
+	}
+	return rule{form: form, set: set}
+}
