@@ -23,7 +23,7 @@ func TestC5_ANewProcessTakesOver(t *testing.T) {
 	const each = 480 // of events and of WebSockets, beside 32 clients that ask
 	c := newCluster(t, 1, 1)
 	newRolled(c, 2)
-	load := c.startClientsWith(streams{each: each, life: time.Hour}, 200, c.edges...)
+	load := c.startClientsWith(beside{streams: each, life: time.Hour, slow: 1}, 200, c.edges...)
 	old := c.ingresses[0]
 	const times = 2
 	for n := range int64(times) {
@@ -40,7 +40,7 @@ func TestC5_ANewProcessTakesOver(t *testing.T) {
 func TestC5_ADeploymentGoesOnDuringAHandOver(t *testing.T) {
 	c := newCluster(t, 1, 1)
 	service := newRolled(c, 2)
-	load := c.startClientsWith(streams{each: 8, life: time.Second}, 300, c.edges...)
+	load := c.startClientsWith(beside{streams: 8, life: time.Second, slow: 2}, 300, c.edges...)
 	old := c.ingresses[0]
 	for range 2 {
 		deployed := make(chan error, 1)
@@ -78,7 +78,7 @@ func TestC5_SocketsOfTheSupervisorOutliveTheProcess(t *testing.T) {
 		_, err := c.get(c.edges[0], rollingPublic, "/")
 		return err
 	})
-	load := c.startClientsWith(streams{each: 20, life: time.Hour}, 300, c.edges...)
+	load := c.startClientsWith(beside{streams: 20, life: time.Hour, slow: 1}, 300, c.edges...)
 	for range 2 {
 		activated.stop(t)
 		activated.run(t)
@@ -140,7 +140,7 @@ func listenIn(h host, port uint16) (listener *net.TCPListener, err error) {
 func (l *clients) streamsReach(opened int64) error {
 	s := l.now()
 	for _, row := range s.Rows {
-		if row.Streams && row.Requests < opened && s.Failed == 0 {
+		if row.stream() && row.Requests < opened && s.Failed == 0 {
 			return fmt.Errorf("%s: %d of %d", row.Kind, row.Requests, opened)
 		}
 	}

@@ -3,15 +3,11 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +23,7 @@ type moment struct {
 	name string
 	// environment of what is deployed makes the moment long enough to be met.
 	environment func() string
-	// slow is how many requests are slow, all the time.
+	// slow is how many requests of each kind of client are slow, all the time.
 	slow int
 	// concerns tells whether it is the moment, and the replica is what it is about.
 	concerns func(*runwayv1.Deployment, *runwayv1.Replica) bool
@@ -136,8 +132,7 @@ const crashReplicas = 2
 
 // crash is one kill in one deployment. It returns whether the kill met the moment.
 func (r *rolled) crash(t *testing.T, p part, m moment) bool {
-	load := r.c.startClients(300, r.c.edges[1])
-	slow := r.c.startSlow(r.c.edges[1], m.slow)
+	load := r.c.startClientsWith(beside{slow: max(1, m.slow)}, 300, r.c.edges[1])
 	view, deployed := r.deployUntil(t, m)
 	victim, there := p.kill(r, view)
 	k := kill{at: time.Now(), ran: r.runs(view.GetReplica().GetId())}
@@ -151,9 +146,6 @@ func (r *rolled) crash(t *testing.T, p part, m moment) bool {
 	end := <-deployed
 	pause(time.Second) // late failures are failures too
 	got := load.stop()
-	if lost := slow(); p.trouble == 0 && lost != nil {
-		t.Errorf("slow requests: %v", lost)
-	}
 
 	r.look(&k, view)
 	phase := k.deployment.GetStatus().GetPhase()
@@ -310,44 +302,6 @@ func (r *rolled) killShim(id string) bool {
 		return true
 	}
 	return false
-}
-
-// startSlow keeps so many requests in flight, each of which takes a second. The
-// function that it returns ends them and returns what went wrong.
-func (c *cluster) startSlow(edge host, requests int) (stop func() error) {
-	client, done := c.client(edge), make(chan struct{})
-	var wait sync.WaitGroup
-	lost := make([]error, requests)
-	for i := range requests {
-		wait.Go(func() {
-			for lost[i] == nil {
-				select {
-				case <-done:
-					return
-				default:
-					lost[i] = askSlowly(client)
-				}
-			}
-		})
-	}
-	return func() error {
-		close(done)
-		wait.Wait()
-		return errors.Join(lost...)
-	}
-}
-
-func askSlowly(client *http.Client) error {
-	response, err := client.Get("https://" + rollingPublic + "/?hold=1s")
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return errors.New(response.Status)
-	}
-	_, err = io.Copy(io.Discard, response.Body)
-	return err
 }
 
 // parentOf returns the parent of a process, which must be a shim.

@@ -91,11 +91,12 @@ func (r *rolled) next(more ...string) []string {
 	return append(r.nextOf(""), more...)
 }
 
-// nextOf is next with more environment.
+// nextOf is next with more environment. The service ends at once when it is asked to:
+// that its requests are answered is the platform's promise.
 func (r *rolled) nextOf(environment string) []string {
 	r.c.t.Helper()
 	r.revision++
-	dir := r.c.manifest(rollingService, rollingManifest, fmt.Sprintf("NAME: %s/%d\n%s", rollingService, r.revision, environment))
+	dir := r.c.manifest(rollingService, rollingManifest, fmt.Sprintf("NAME: %s/%d\nABRUPT: \"yes\"\n%s", rollingService, r.revision, environment))
 	return []string{"deploy", rollingService, "-f", dir, "--image", serviceArchive(r.c.t, r.c.lab), "-m", fmt.Sprintf("revision %d", r.revision)}
 }
 
@@ -149,7 +150,7 @@ type loadSummary struct {
 type loadRow struct {
 	Edge        string           `json:"edge"`
 	Kind        string           `json:"kind"`
-	Streams     bool             `json:"streams"`
+	Unpaced     bool             `json:"unpaced"`
 	Requests    int64            `json:"requests"`
 	Connections int64            `json:"connections"`
 	Failures    map[string]int64 `json:"failures"`
@@ -159,20 +160,22 @@ type loadRow struct {
 }
 
 // startClients loads the given ingresses with at most rate requests per second and
-// waits until every kind of client has had answers.
+// waits until every kind of client has had answers. Some requests are always in flight.
 func (c *cluster) startClients(rate int, edges ...host) *clients {
 	c.t.Helper()
-	return c.startClientsWith(streams{}, rate, edges...)
+	return c.startClientsWith(beside{slow: 1}, rate, edges...)
 }
 
-// streams are how many of each kind are kept at each ingress, and for how long.
-type streams struct {
-	each int
-	life time.Duration
+// beside is what clients do beside the requests that come by the rate, each kind at
+// each ingress: so many streams, for so long, and so many slow requests.
+type beside struct {
+	streams int
+	life    time.Duration
+	slow    int
 }
 
-// startClientsWith is startClients with streams beside the requests.
-func (c *cluster) startClientsWith(s streams, rate int, edges ...host) *clients {
+// startClientsWith is startClients with more beside the requests.
+func (c *cluster) startClientsWith(b beside, rate int, edges ...host) *clients {
 	c.t.Helper()
 	program := filepath.Join(c.dir, "rolling")
 	if _, err := os.Stat(program); err != nil {
@@ -185,7 +188,7 @@ func (c *cluster) startClientsWith(s streams, rate int, edges ...host) *clients 
 	command := c.clientHost().command(context.Background(), program,
 		"-edges", strings.Join(addresses, ","), "-tls-port", fmt.Sprint(httpsPort), "-plain-port", fmt.Sprint(internalHTTP),
 		"-tls-name", rollingPublic, "-plain-name", rollingInside, "-ca", filepath.Join(c.dir, "ca.crt"),
-		"-name", rollingService, "-rate", fmt.Sprint(rate), "-streams", fmt.Sprint(s.each), "-stream-life", s.life.String())
+		"-name", rollingService, "-rate", fmt.Sprint(rate), "-streams", fmt.Sprint(b.streams), "-stream-life", b.life.String(), "-slow", fmt.Sprint(b.slow))
 	output, err := command.StdoutPipe()
 	if err != nil {
 		c.t.Fatal(err)
@@ -197,7 +200,7 @@ func (c *cluster) startClientsWith(s streams, rate int, edges ...host) *clients 
 	l := &clients{c: c, process: command, ended: make(chan struct{})}
 	go l.read(output)
 	c.t.Cleanup(func() { l.stop() })
-	eventually(c.t, 20*time.Second, "every kind of client is answered", func() error { return l.all(s.each) })
+	eventually(c.t, 20*time.Second, "every kind of client is answered", func() error { return l.all(b.streams) })
 	return l
 }
 
@@ -238,7 +241,7 @@ func (l *clients) all(streams int) error {
 		return fmt.Errorf("no report yet")
 	}
 	for _, row := range s.Rows {
-		if row.Requests == 0 || row.Streams && row.Requests < int64(streams) {
+		if row.Requests == 0 || row.stream() && row.Requests < int64(streams) {
 			return fmt.Errorf("%s %s asked %d times", row.Edge, row.Kind, row.Requests)
 		}
 	}
@@ -264,6 +267,11 @@ func (l *clients) stop() loadSummary {
 		l.c.t.Error("the clients ended without their final counts")
 	}
 	return s
+}
+
+// stream tells a row of streams by its kind.
+func (r loadRow) stream() bool {
+	return strings.HasSuffix(r.Kind, "events") || strings.HasSuffix(r.Kind, "websocket")
 }
 
 // rate is the requests per second that were reached.

@@ -64,7 +64,8 @@ func TestRolling_NoRequestIsLost(t *testing.T) {
 	scale := rollingScaleOf(t)
 	c := newCluster(t, 2, 2)
 	service := newRolled(c, 4)
-	load := c.startClientsWith(streams{each: 4, life: time.Second}, scale.rate, c.edges...)
+	executed := c.keepLedger()
+	load := c.startClientsWith(beside{streams: 4, life: time.Second, slow: 4}, scale.rate, c.edges...)
 
 	began := time.Now()
 	for done := 1; done <= scale.deployments; done++ {
@@ -82,6 +83,7 @@ func TestRolling_NoRequestIsLost(t *testing.T) {
 	got := load.stop()
 	fmt.Printf("%d deployments\n%s", service.revision-1, got)
 	got.judge(t, scale)
+	executed.once(got.slow())
 	for revision := 2; revision < service.revision; revision++ {
 		if got.Revisions[strconv.Itoa(revision)] == 0 {
 			t.Errorf("revision %d answered nothing", revision)
@@ -155,7 +157,7 @@ func (s loadSummary) judge(t *testing.T, scale rollingScale) {
 		t.Errorf("%.0f requests/s, want at least %d", s.rate(), scale.rate/2)
 	}
 	for _, row := range s.Rows {
-		if share := s.Requests / int64(len(s.Rows)*2); row.Requests < share && !row.Streams {
+		if share := s.Requests / int64(len(s.Rows)*2); row.Requests < share && !row.Unpaced {
 			t.Errorf("%s %s asked only %d times of %d", row.Edge, row.Kind, row.Requests, s.Requests)
 		}
 	}

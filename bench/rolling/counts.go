@@ -18,7 +18,7 @@ const (
 // counts is what one group has seen. It is safe for concurrent use.
 type counts struct {
 	edge, kind string
-	streams    bool // are what is counted as requests
+	unpaced    bool // requests come as others end, not by the rate
 
 	mu          sync.Mutex
 	connections int64
@@ -100,7 +100,7 @@ func bucketOf(took time.Duration) int {
 type row struct {
 	Edge        string           `json:"edge"`
 	Kind        string           `json:"kind"`
-	Streams     bool             `json:"streams"`
+	Unpaced     bool             `json:"unpaced"`
 	Requests    int64            `json:"requests"`
 	Connections int64            `json:"connections"`
 	Failures    map[string]int64 `json:"failures"`
@@ -144,7 +144,7 @@ func (c *counts) into(s *summary) row {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := row{
-		Edge: c.edge, Kind: c.kind, Streams: c.streams, Requests: c.requests, Connections: c.connections, Failures: map[string]int64{},
+		Edge: c.edge, Kind: c.kind, Unpaced: c.unpaced, Requests: c.requests, Connections: c.connections, Failures: map[string]int64{},
 		P50: c.quantile(0.50), P99: c.quantile(0.99), Max: c.most,
 	}
 	for kind, n := range c.failures {

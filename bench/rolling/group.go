@@ -27,6 +27,7 @@ type group struct {
 	pace    time.Duration // between two requests of one worker
 	stream  *reading      // nil for a group that asks
 	life    time.Duration // of a stream
+	slow    bool          // for a group whose every request is a slow one
 	counts  *counts
 }
 
@@ -40,7 +41,13 @@ func newGroup(o options, edge string, k kind, t target) *group {
 
 func newStreamGroup(o options, edge string, k kind, t target) *group {
 	g := &group{name: edge + " " + k.name, target: t, workers: o.streams, stream: k.stream, life: o.streamLife, counts: newCounts(edge, k.name)}
-	g.counts.streams = true
+	g.counts.unpaced = true
+	return g
+}
+
+func newSlowGroup(o options, edge string, k kind, t target) *group {
+	g := &group{name: edge + " " + k.name, target: t, workers: o.slow, slow: true, counts: newCounts(edge, k.name)}
+	g.counts.unpaced = true
 	return g
 }
 
@@ -75,11 +82,14 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 // run is one client.
 func (g *group) run(ctx context.Context, number int) {
-	if g.stream != nil {
+	switch {
+	case g.stream != nil:
 		g.keepStream(ctx)
-		return
+	case g.slow:
+		g.keepSlow(ctx, number)
+	default:
+		g.work(ctx, number)
 	}
-	g.work(ctx, number)
 }
 
 // work is one client that asks. It keeps its pace, and makes up for what a slow answer cost
@@ -113,6 +123,11 @@ func (g *group) ask(c *client, n int, payload []byte) {
 	case n%sendEvery == 0:
 		method, body = http.MethodPost, payload
 	}
+	g.send(c, method, query, body, slow)
+}
+
+// send sends a request and counts what came of it.
+func (g *group) send(c *client, method, query string, body []byte, slow bool) (f *failure) {
 	began := time.Now()
 	revision, f := c.ask(method, query, body)
 	took := time.Since(began)
@@ -120,4 +135,5 @@ func (g *group) ask(c *client, n int, payload []byte) {
 		f.At, f.Took, f.Group, f.Method, f.Revision = began, took.String(), g.name, method+" /"+query, revision
 	}
 	g.counts.add(revision, took, slow, f)
+	return f
 }

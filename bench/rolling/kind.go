@@ -18,6 +18,8 @@ type kind struct {
 	keep bool
 	// stream has the clients hold a stream instead of asking; nil for none.
 	stream *reading
+	// slow has each client always wait for the answer to a request that nobody may repeat.
+	slow bool
 }
 
 var kinds = []kind{
@@ -31,6 +33,12 @@ var kinds = []kind{
 var streamKinds = []kind{
 	{name: "tls events", encrypted: true, stream: events},
 	{name: "tls websocket", encrypted: true, stream: webSocket},
+}
+
+// slowKinds are there when -slow says so.
+var slowKinds = []kind{
+	{name: "tls slow keep-alive", encrypted: true, keep: true, slow: true},
+	{name: "plain slow new", slow: true},
 }
 
 // target is where clients of a kind connect to.

@@ -35,6 +35,8 @@ type options struct {
 	// streams of each kind at each ingress, each for its life or until it is closed.
 	streams    int
 	streamLife time.Duration
+	// slow are the clients of each slow kind at each ingress.
+	slow int
 }
 
 func main() {
@@ -65,11 +67,12 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "longest wait for an answer")
 	flags.IntVar(&o.streams, "streams", 0, "streams of each kind at each ingress")
 	flags.DurationVar(&o.streamLife, "stream-life", time.Second, "how long a client keeps a stream")
+	flags.IntVar(&o.slow, "slow", 0, "clients of each slow kind at each ingress")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.edges == "" || o.tlsName == "" || o.plainName == "" || o.ca == "" || o.name == "" || o.workers < 1 || o.rate <= 0 || o.streams < 0 {
-		return o, fmt.Errorf("-edges, -tls-name, -plain-name, -ca and -name are needed, -workers and -rate must be positive, -streams not negative")
+	if o.edges == "" || o.tlsName == "" || o.plainName == "" || o.ca == "" || o.name == "" || o.workers < 1 || o.rate <= 0 || o.streams < 0 || o.slow < 0 {
+		return o, fmt.Errorf("-edges, -tls-name, -plain-name, -ca and -name are needed, -workers and -rate must be positive, -streams and -slow not negative")
 	}
 	return o, nil
 }
@@ -91,6 +94,9 @@ func (o options) groups() ([]*group, error) {
 		}
 		for _, k := range streamKinds[:len(streamKinds)*min(1, o.streams)] {
 			groups = append(groups, newStreamGroup(o, name, k, k.target(o, address, roots)))
+		}
+		for _, k := range slowKinds[:len(slowKinds)*min(1, o.slow)] {
+			groups = append(groups, newSlowGroup(o, name, k, k.target(o, address, roots)))
 		}
 	}
 	return groups, nil

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// reopenAfter is the pause after a stream that was lost.
+// reopenAfter is the pause after a stream or a slow request that was lost.
 const reopenAfter = 100 * time.Millisecond
 
 // frameClose is the first byte of a WebSocket's close frame.

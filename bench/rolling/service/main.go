@@ -1,10 +1,11 @@
 // Command service is what the clients of bench/rolling ask. It says its NAME first
-// in every answer, then returns what it was sent; ?hold=DURATION makes it slow, and
+// in every answer, then returns what it was sent; ?hold=DURATION makes it slow,
+// ?once=ID is logged and refused when it comes again, and
 // ?stream makes events without an end, or a WebSocket when one is asked for. It
 // closes quiet connections after 5 s, as many servers do, and finishes what it
-// began when it is asked to stop. BREAK makes a revision of it that does not work, with
-// BREAK_FROM of replicas that begin from that time on; START is how long it takes to
-// listen.
+// began when it is asked to stop, unless it is ABRUPT and ends at once. BREAK makes a
+// revision of it that does not work, with BREAK_FROM of replicas that begin from that
+// time on; START is how long it takes to listen.
 package main
 
 import (
@@ -44,6 +45,9 @@ const (
 	// breakSick answers everything with an error and a long page.
 	breakSick = "sick"
 )
+
+// errAbrupt is the end of a service that finishes nothing.
+var errAbrupt = errors.New("asked to stop, and so ended at once")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
@@ -100,6 +104,9 @@ func serve(ctx context.Context, address string, answer http.HandlerFunc) error {
 		return err
 	case <-ctx.Done():
 	}
+	if os.Getenv("ABRUPT") != "" {
+		return errAbrupt
+	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownMost)
 	defer cancel()
 	err := server.Shutdown(limited)
@@ -111,6 +118,7 @@ func serve(ctx context.Context, address string, answer http.HandlerFunc) error {
 
 // handler answers every path.
 func handler(name string) http.HandlerFunc {
+	had := &ledger{ids: map[string]bool{}}
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMost))
 		if err != nil {
@@ -119,6 +127,10 @@ func handler(name string) http.HandlerFunc {
 		}
 		if r.URL.Query().Has("stream") {
 			stream(w, r)
+			return
+		}
+		if id := r.URL.Query().Get("once"); id != "" && !had.first(id) {
+			http.Error(w, id+" was executed before", http.StatusConflict)
 			return
 		}
 		if hold, err := time.ParseDuration(r.URL.Query().Get("hold")); err == nil {
