@@ -47,16 +47,20 @@ func (s serviceService) ListReplicas(ctx context.Context, request *runwayv1.List
 	if err := spaceExists(view, request.GetWorkload().GetSpace()); err != nil {
 		return nil, err
 	}
-	answer := &runwayv1.ListReplicasResponse{Index: view.Index()}
+	answer, found := &runwayv1.ListReplicasResponse{Index: view.Index()}, false
 	for _, workload := range workloads(view, request.GetWorkload().GetSpace()) {
 		if !who.Sees(workload.GetKey().GetSpace()) || !matches(request.GetWorkload(), workload.GetKey()) {
 			continue
 		}
+		found = true
 		for _, replica := range view.ReplicasOf(state.IDOf(workload.GetKey())) {
 			if request.GetAll() || !over(replica) {
 				answer.Replicas = append(answer.Replicas, replicaView(view, replica))
 			}
 		}
+	}
+	if !found && request.GetWorkload().GetService() != "" {
+		return nil, noService(request.GetWorkload())
 	}
 	return answer, nil
 }

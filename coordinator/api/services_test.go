@@ -194,6 +194,26 @@ func TestServices_ListsOnlyWhatIsSeen(t *testing.T) {
 	}
 }
 
+// A name that is mistyped is no service without replicas.
+func TestServices_ReplicasOfAnUnknownService(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.deploy("own", "web")
+	b.deploy("foreign", "secret-service")
+	services := runwayv1.NewServicesClient(b.as(viewer))
+	for asked, want := range map[*runwayv1.WorkloadKey]code.Code{
+		{Space: "own", Service: "web", Environment: "production"}: "",
+		{Space: "own"}:   "",
+		{Service: "web"}: "",
+		{Space: "own", Service: "wbe", Environment: "production"}: code.ServiceNotFound,
+		{Space: "own", Service: "web", Environment: "staging"}:    code.ServiceNotFound,
+		{Service: "secret-service"}:                               code.ServiceNotFound,
+	} {
+		_, err := services.ListReplicas(testContext(t), &runwayv1.ListReplicasRequest{Workload: asked})
+		wantCode(t, err, want)
+	}
+}
+
 func TestDeployments_OfOthersDoNotExist(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
