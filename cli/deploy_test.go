@@ -240,7 +240,7 @@ func TestDeploy_RefusesBadInput(t *testing.T) {
 	t.Parallel()
 	noImage := strings.Replace(webManifest, "  image: registry.example.com/web:${TAG}\n", "", 1)
 	for name, test := range map[string]struct{ manifest, args string }{
-		"bad_manifest":       {"kind: RunwayService\nmetadata: {name: web}\nscalability: {min_instances: 1}\nspec: {regions: [a]}\n", ""},
+		"bad_manifest":       {"kind: RunwayService\nmetadata: {name: web}\nscalability: {min_instances: 1}\nspec: {observability: {metrics_path: /metrics}}\n", ""},
 		"bad_manifest_one":   {webManifest + "  contaner_port: 80\n", ""},
 		"bad_no_manifest":    {"", "-f DIR/absent.yml"},
 		"bad_no_image":       {noImage, ""},

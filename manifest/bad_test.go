@@ -88,6 +88,16 @@ var badManifests = []struct{ id, input string }{
 	{"min-above-default-max", head + "spec:\n  scalability:\n    min_instances: 101\n"},
 	{"max-0", head + "spec:\n  scalability:\n    max_instances: 0\n"},
 	{"request-above-limit", head + "spec:\n  resources:\n    limits:\n      cpu: 1\n    requests:\n      cpu: 1001m\n"},
+	{"memory-request-above-limit", head + "spec:\n  resources:\n    limits: {memory: 1Gi}\n    requests: {memory: 2Gi}\n"},
+	{"two-protocols", head + "spec:\n  load_balancing:\n    internal_load_balancer: {backend_protocol: grpc}\n"},
+	{"regions-none", head + "spec:\n  regions: []\n"},
+	{"regions-twice", head + "spec:\n  regions: [us-east1, us-east1]\n"},
+	{"regions-mapping", head + "spec:\n  regions: [{a: b}]\n"},
+	{"egress-unknown", head + "spec:\n  vpc_access: {egress: SOME_TRAFFIC}\n"},
+	{"strategy-not-built", head + "spec:\n  deployment: {strategy: legacy}\n"},
+	{"strategy-unknown", head + "spec:\n  deployment: {strategy: bluegreen}\n"},
+	{"boost-not-built", head + "spec:\n  resources: {startup_cpu_boost: true}\n"},
+	{"cloudflare-not-built", head + "spec:\n  network_policies: {cloudflare: true}\n"},
 	{"all-at-once", "apiVersion: runway/v2\nspec:\n  container_port: 0\n  foo: 1\n  regions: [a]\n  container_port: 1\n  scalability:\n    min_instances: 10\n    max_instances: 3\nmetadata: 3\n"},
 }
 
@@ -151,16 +161,21 @@ func TestParse_RefusesFieldsThatAreNotBuilt(t *testing.T) {
 	}
 }
 
-// Every built field is read: a list is never a valid value.
+// Every built field is read: a list is no value of a scalar or a block, and a scalar
+// none of a list.
 func TestParse_ChecksEveryBuiltField(t *testing.T) {
 	t.Parallel()
 	for _, f := range Fields() {
-		if !f.Built() {
+		if !f.Built() || f.rule.other != "" {
 			continue
 		}
-		_, err := Parse("runway.yml", []byte(nested(f.Path, "[1]")))
+		value, message := "[1]", f.Path+" is a list"
+		if f.rule.shape == list {
+			value, message = "1", f.Path+" is the number 1"
+		}
+		_, err := Parse("runway.yml", []byte(nested(f.Path, value)))
 		var problems Errors
-		if !errors.As(err, &problems) || !hasProblem(problems, code.ManifestValue, f.Path+" is a list") {
+		if !errors.As(err, &problems) || !hasProblem(problems, code.ManifestValue, message) {
 			t.Errorf("%s: got %v, want %s", f.Path, err, code.ManifestValue)
 		}
 	}

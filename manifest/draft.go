@@ -22,7 +22,15 @@ type draft struct {
 	min, max         int64
 	public, internal bool
 	backend          string
-	probes           [2]probe
+	internalBackend  string // empty: not named
+	memoryRequest    int64  // 0: not named
+	regions          []string
+	// cloud holds the last value that has no effect.
+	cloud struct {
+		flag bool
+		word string
+	}
+	probes [2]probe
 }
 
 func newDraft() *draft {

@@ -37,9 +37,9 @@ func (f Field) target() Field {
 	return f
 }
 
-// Warns is true for a field of a public cloud: it is read, has no effect of its own,
-// and a warning says what happens instead.
-func (f Field) Warns() bool { return f.rule.warn != nil }
+// Warns is true for a field that names what only a public cloud has: a value without
+// an effect is read, and a warning says what happens instead.
+func (f Field) Warns() bool { return f.rule.happens != "" }
 
 // key is the last part of the path.
 func (f Field) key() string { return f.Path[strings.LastIndexByte(f.Path, '.')+1:] }

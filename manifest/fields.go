@@ -1,6 +1,9 @@
 package manifest
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Back end protocols as manifests name them.
 const (
@@ -10,6 +13,15 @@ const (
 	backendHTTP2 = "HTTP2"
 	backendGRPC  = "grpc"
 )
+
+var (
+	backends = []string{backendHTTP, backendHTTPS, backendREST, backendHTTP2, backendGRPC}
+
+	// strategies are those that are not built.
+	strategies = []string{"legacy", "regional_rollout", "expedited", "dryrun"}
+)
+
+const rolling = "rolling"
 
 // fields lists everything that a RunwayService may say. Known fields that are not
 // built are rows too, so that they are refused by name instead of as a mistake.
@@ -36,18 +48,18 @@ var runFields = []Field{
 	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft) *string { return &d.image })},
 	{"spec.container_port", "Port that the process listens on.", "8080", integer(1, 65535, func(d *draft) *int64 { return &d.port })},
 	{"spec.request_timeout", "Seconds until a request without an answer is given up.", "300", integer(1, 3600, func(d *draft) *int64 { return &d.requestTimeout })},
-	{"spec.regions", "Regions to run in.", "", notBuilt("remove it: the service runs in the cluster's one region")},
-	{"spec.execution_environment", "Sandbox generation of a public cloud.", "", notBuilt("remove it: replicas run in containers")},
-	{"spec.request_based_billing", "Processor time only during requests.", "", notBuilt("remove it: replicas may always use their processor limit")},
+	{"spec.regions", "Regions to run in.", "", instead(names("a list of different names", func(d *draft) *[]string { return &d.regions }), "replicas run in the first region of the cluster; names of a public cloud mean nothing to it")},
+	{"spec.execution_environment", "Sandbox generation of a public cloud.", "", instead(oneOf([]string{"EXECUTION_ENVIRONMENT_GEN1", "EXECUTION_ENVIRONMENT_GEN2"}, cloudWord), "replicas run in containers that share the kernel of their node")},
+	{"spec.request_based_billing", "Processor time only during requests.", "", insteadOf(boolean(cloudFlag), "nothing is billed, and replicas may use their processor limit between requests too", isTrue)},
 
 	{"spec.resources", "Processor and memory of one replica.", "", mapping()},
-	{"spec.resources.startup_cpu_boost", "More processor time while starting.", "", notBuilt("remove it, or raise spec.resources.limits.cpu")},
+	{"spec.resources.startup_cpu_boost", "More processor time while starting.", "false", butNot(boolean(cloudFlag), "false", "true", "remove it, or raise spec.resources.limits.cpu")},
 	{"spec.resources.limits", "Ceilings.", "", mapping()},
 	{"spec.resources.limits.cpu", "Most processor time that a replica gets.", "1000m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuLimit })},
 	{"spec.resources.limits.memory", "Memory of a replica, reserved in full; using more kills it.", "512Mi", quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.memory })},
 	{"spec.resources.requests", "What is reserved.", "", mapping()},
 	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuRequest })},
-	{"spec.resources.requests.memory", "Memory that placement reserves.", "", notBuilt("remove it: spec.resources.limits.memory is reserved in full")},
+	{"spec.resources.requests.memory", "Memory that is reserved at least.", "", instead(quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.memoryRequest }), "spec.resources.limits.memory is reserved in full")},
 
 	{"spec.scalability", "Number of replicas.", "", mapping()},
 	{"spec.scalability.min_instances", "Fewest replicas; 0 is kept at 1 until services wake from zero.", "0", integer(0, maxInstances, func(d *draft) *int64 { return &d.min })},
@@ -61,21 +73,21 @@ var reachFields = []Field{
 	{"spec.load_balancing", "Who may reach the service.", "", mapping()},
 	{"spec.load_balancing.external_load_balancer", "The public endpoint.", "", mapping()},
 	{"spec.load_balancing.external_load_balancer.enabled", "Published under the cluster's public domain.", "true", boolean(func(d *draft) *bool { return &d.public })},
-	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, oneOf([]string{backendHTTP, backendHTTPS, backendREST, backendHTTP2, backendGRPC}, func(d *draft) *string { return &d.backend })},
+	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, oneOf(backends, func(d *draft) *string { return &d.backend })},
 	{"spec.load_balancing.internal_load_balancer", "The endpoint for other services.", "", mapping()},
 	{"spec.load_balancing.internal_load_balancer.enabled", "Published in the internal zone.", "true", boolean(func(d *draft) *bool { return &d.internal })},
-	{"spec.load_balancing.internal_load_balancer.backend_protocol", "What the process speaks to other services.", "", notBuilt("remove it: both endpoints use external_load_balancer.backend_protocol")},
+	{"spec.load_balancing.internal_load_balancer.backend_protocol", "What the process speaks to other services; with both endpoints on, the same as external_load_balancer.backend_protocol.", "that of the public endpoint", oneOf(backends, func(d *draft) *string { return &d.internalBackend })},
 
 	{"spec.observability", "Metrics of the process itself.", "", mapping()},
 	{"spec.observability.scrape_targets", "Addresses with metrics.", "", notBuilt("remove it: request metrics come from the ingress")},
 	{"spec.observability.metrics_path", "Path of the metrics.", "", notBuilt("remove it: request metrics come from the ingress")},
 	{"spec.network_policies", "Who may call.", "", mapping()},
-	{"spec.network_policies.cloudflare", "Only callers that come through Cloudflare.", "", notBuilt("remove it, and limit callers before the ingress")},
+	{"spec.network_policies.cloudflare", "Only callers that come through Cloudflare.", "false", butNot(boolean(cloudFlag), "false", "true", "remove it, and let the firewall of the ingress nodes limit who calls")},
 	{"spec.vpc_access", "Access to private networks.", "", mapping()},
-	{"spec.vpc_access.enabled", "Reach private networks.", "", notBuilt("remove it: replicas reach what their node reaches")},
-	{"spec.vpc_access.egress", "Which traffic goes through the private network.", "", notBuilt("remove it: replicas reach what their node reaches")},
+	{"spec.vpc_access.enabled", "Reach private networks.", "", instead(boolean(cloudFlag), "replicas reach what their node reaches, private networks too")},
+	{"spec.vpc_access.egress", "Which traffic goes through the private network.", "", instead(oneOf([]string{"ALL_TRAFFIC", "PRIVATE_RANGES_ONLY"}, cloudWord), "all traffic leaves by the routes of the node")},
 	{"spec.deployment", "How a revision replaces another.", "", mapping()},
-	{"spec.deployment.strategy", "Name of the strategy.", "", notBuilt("remove it: deployments are rolling")},
+	{"spec.deployment.strategy", "Name of the strategy.", "rolling", butNot(oneOf(append([]string{rolling}, strategies...), cloudWord), rolling, strings.Join(strategies, ", "), "remove it: deployments are rolling")},
 	{"spec.deployment.rollout_traffic_percentages", "Steps of traffic.", "", notBuilt("remove it: deployments are rolling")},
 	{"spec.deployment.traffic_rollout_percentages", "Other name of rollout_traffic_percentages.", "", otherName("spec.deployment.rollout_traffic_percentages")},
 }
@@ -106,3 +118,7 @@ const (
 
 	noAutoscaler = "remove it and set spec.scalability.min_instances: nothing scales by requests yet"
 )
+
+// cloudFlag and cloudWord are where values go that have no effect.
+func cloudFlag(d *draft) *bool   { return &d.cloud.flag }
+func cloudWord(d *draft) *string { return &d.cloud.word }

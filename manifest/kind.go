@@ -27,7 +27,7 @@ var knownKinds = []string{"RunwayJob", "RunwayKubernetesService", "RunwayKuberne
 // apiVersion reads every version with the same fields.
 func apiVersion() rule {
 	r := oneOf([]string{APIVersion, apiVersionDev, apiVersionBeta}, func(d *draft) *string { return &d.apiVersion })
-	return insteadOf(r, "the file is read as "+APIVersion, func(n *yaml.Node) bool { return n.Value == apiVersionBeta })
+	return insteadOf(r, apiVersionBeta+" is read as "+APIVersion, func(n *yaml.Node) bool { return n.Value == apiVersionBeta })
 }
 
 func (w *walker) checkKind(top position) {

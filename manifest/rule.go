@@ -30,38 +30,88 @@ type rule struct {
 	other string
 	// set stores the value or says that it has not the form; a block may have none.
 	set func(d *draft, n *yaml.Node) error
-	// warn says what happens instead of what a value asks for; empty when it has
-	// its effect.
-	warn func(n *yaml.Node) string
+	// happens says what happens instead of what the value asks for, where without
+	// says that it has no effect.
+	happens string
+	without func(n *yaml.Node) bool
+	// partly is true when other values have their effect.
+	partly bool
+	// missing are the values that are known and not built, todo what to do instead.
+	missing, todo string
 }
 
 // errForm is returned by a rule for a value that has not its form.
 var errForm = errors.New("value not in the allowed form")
 
-// notBuiltError is returned by a rule for a value that is known and not built; it
-// says what to do instead.
-type notBuiltError struct{ instead string }
+// errNotBuilt is returned by a rule for a value that is known and not built.
+var errNotBuilt = errors.New("value not built")
 
-func (e notBuiltError) Error() string { return "not built: " + e.instead }
+// fault is returned by a rule that can say more than that the form is wrong: where,
+// and the end of a sentence about the field.
+type fault struct {
+	at  *yaml.Node
+	why string
+}
+
+func (f fault) Error() string { return f.why }
 
 func mapping() rule { return rule{form: "fields", shape: block} }
 
-// notBuilt refuses a known field by name. instead says what to do.
-func notBuilt(instead string) rule { return rule{form: instead, refused: true} }
+// notBuilt refuses a known field by name. todo says what to do instead.
+func notBuilt(todo string) rule { return rule{form: todo, refused: true} }
 
 // otherName reads a key as the field of path.
 func otherName(path string) rule { return rule{form: "what " + path + " may be", other: path} }
 
-// insteadOf accepts values of r and says what happens instead of those that have no
-// effect; the others ask for what happens anyway.
+// instead accepts values of r, none of which has an effect, and says what happens.
+func instead(r rule, happens string) rule {
+	r.happens, r.without = happens, func(*yaml.Node) bool { return true }
+	return r
+}
+
+// insteadOf is instead for some values; the others ask for what happens anyway.
 func insteadOf(r rule, happens string, without func(*yaml.Node) bool) rule {
-	r.warn = func(n *yaml.Node) string {
-		if without(n) {
-			return happens
+	r.happens, r.without, r.partly = happens, without, true
+	return r
+}
+
+// butNot refuses all values of r but one as not built; todo says what to do instead.
+func butNot(r rule, built, missing, todo string) rule {
+	set := r.set
+	r.form, r.missing, r.todo = built, missing, todo
+	r.set = func(d *draft, n *yaml.Node) error {
+		if err := set(d, n); err != nil {
+			return err
 		}
-		return ""
+		if !strings.EqualFold(n.Value, built) {
+			return errNotBuilt
+		}
+		return nil
 	}
 	return r
+}
+
+// names accepts a list of different names.
+func names(form string, place func(*draft) *[]string) rule {
+	set := func(d *draft, n *yaml.Node) error {
+		var all []string
+		for _, item := range n.Content {
+			item = resolve(item)
+			switch {
+			case item.Kind != yaml.ScalarNode || isNull(item) || !printable(item.Value):
+				return fault{item, "holds " + describe(item)}
+			case slices.Contains(all, item.Value):
+				return fault{item, "holds " + quote(item.Value) + " twice"}
+			}
+			all = append(all, item.Value)
+		}
+		if len(all) == 0 || len(all) > maxNames {
+			return fault{n, fmt.Sprintf("has %d entries", len(all))}
+		}
+		*place(d) = all
+		return nil
+	}
+	return rule{form: form, shape: list, set: set}
 }
 
 // integer accepts plain decimal numbers only: no quotes, signs, hexadecimal.
@@ -91,6 +141,8 @@ func boolean(place func(*draft) *bool) rule {
 func isTrue(n *yaml.Node) bool { return strings.EqualFold(n.Value, "true") }
 
 const (
+	// maxNames is more than any cloud has regions.
+	maxNames = 100
 	// maxTextBytes bounds names and references.
 	maxTextBytes = 1024
 	// maxLabelBytes bounds a label's value; with its name it stays below the 256

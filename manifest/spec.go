@@ -24,10 +24,25 @@ func (w *walker) checkTogether(top position) {
 		w.add(w.at("spec.resources.requests.cpu"), code.ManifestValue,
 			fmt.Sprintf("spec.resources.requests.cpu %dm is above limits.cpu %dm", d.cpuRequest, d.cpuLimit), "raise the limit or lower the request")
 	}
+	if d.memoryRequest > d.memory {
+		w.add(w.at("spec.resources.requests.memory"), code.ManifestValue,
+			fmt.Sprintf("spec.resources.requests.memory of %d bytes is above limits.memory of %d", d.memoryRequest, d.memory), "raise the limit or lower the request")
+	}
+	w.checkProtocols()
 	for slot, block := range []string{"spec.startup_probe", "spec.liveness_probe"} {
 		if p := d.probes[slot]; p.path != "" && p.grpcService != "" {
 			w.add(w.at(block+".grpc_service"), code.ManifestValue, block+" has both path and grpc_service", "keep the one that the process answers")
 		}
+	}
+}
+
+// checkProtocols refuses two protocols at once: replicas have one port.
+func (w *walker) checkProtocols() {
+	d := w.draft
+	if d.public && d.internal && d.internalBackend != "" && protocolOf(d.internalBackend) != protocolOf(d.backend) {
+		const block = "spec.load_balancing.internal_load_balancer.backend_protocol"
+		w.add(w.at(block), code.ManifestNotBuilt,
+			fmt.Sprintf("%s %s beside %s of the public endpoint is not built yet", block, d.internalBackend, d.backend), "write the same for both endpoints, or turn one off")
 	}
 }
 
@@ -86,8 +101,17 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 	return spec, warnings
 }
 
+// protocol is what the process speaks on its port: to the public endpoint, unless
+// there is only the internal one.
 func (d *draft) protocol() runwayv1.Protocol {
-	if d.backend == backendHTTP2 || d.backend == backendGRPC {
+	if !d.public && d.internalBackend != "" {
+		return protocolOf(d.internalBackend)
+	}
+	return protocolOf(d.backend)
+}
+
+func protocolOf(backend string) runwayv1.Protocol {
+	if backend == backendHTTP2 || backend == backendGRPC {
 		return runwayv1.Protocol_PROTOCOL_H2C
 	}
 	return runwayv1.Protocol_PROTOCOL_HTTP1

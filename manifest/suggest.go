@@ -114,11 +114,16 @@ func (t table) keysBelow(parent string) []string {
 // usable fields are built, or blocks with a built field in them.
 func (t table) usable(f Field) bool {
 	if f.rule.shape != block {
-		return f.Built() && f.rule.other == ""
+		return useful(f)
 	}
 	return slices.ContainsFunc(t, func(inner Field) bool {
-		return strings.HasPrefix(inner.Path, f.Path+".") && inner.rule.shape != block && inner.Built() && inner.rule.other == ""
+		return strings.HasPrefix(inner.Path, f.Path+".") && inner.rule.shape != block && useful(inner)
 	})
+}
+
+// useful fields have an effect that somebody may look for.
+func useful(f Field) bool {
+	return f.Built() && f.rule.other == "" && f.rule.missing == "" && (!f.Warns() || f.rule.partly)
 }
 
 // normalize turns containerPort and Container-Port into container_port; apiVersion

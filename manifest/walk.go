@@ -136,10 +136,8 @@ func (w *walker) set(f Field, value *yaml.Node) {
 			return
 		}
 	}
-	if f.rule.warn != nil {
-		if happens := f.rule.warn(value); happens != "" {
-			w.warn(f.Path, f.Path+" has no effect: "+happens)
-		}
+	if f.rule.without != nil && f.rule.without(value) {
+		w.warn(f.Path, f.Path+": "+f.rule.happens)
 	}
 	if f.rule.shape == block && value.Kind == yaml.MappingNode {
 		w.mapping(f.Path, value)
@@ -148,9 +146,13 @@ func (w *walker) set(f Field, value *yaml.Node) {
 
 // refuse adds the problem of a value that its rule did not take.
 func (w *walker) refuse(f Field, value *yaml.Node, err error) {
-	var missing notBuiltError
-	if errors.As(err, &missing) {
-		w.add(positionOf(value), code.ManifestNotBuilt, fmt.Sprintf("%s %s is not built yet", f.Path, clip(value.Value)), missing.instead)
+	if errors.Is(err, errNotBuilt) {
+		w.add(positionOf(value), code.ManifestNotBuilt, fmt.Sprintf("%s %s is not built yet", f.Path, clip(value.Value)), f.rule.todo)
+		return
+	}
+	var inside fault
+	if errors.As(err, &inside) {
+		w.add(positionOf(inside.at), code.ManifestValue, f.Path+" "+inside.why, "write "+f.rule.form)
 		return
 	}
 	w.wrong(f, value, "write "+f.rule.form)
