@@ -12,8 +12,11 @@ import (
 
 func (a *app) clusterCommand() *cobra.Command {
 	status := &cobra.Command{
-		Use: "status", Short: "Show who leads, the members and the ingresses", Args: exactly(), Example: "  runwayctl cluster status",
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.clusterStatus(cmd.Context()) },
+		Use: "status", Short: "Show who leads, the members and the ingresses", Args: exactly(),
+		Long: "Status shows the cluster's name, domain, version and regions, which coordinator leads, and how far every\n" +
+			"ingress follows the routes.",
+		Example: "  runwayctl cluster status",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.clusterStatus(cmd.Context()) },
 	}
 	return noun("cluster", "Look after the cluster itself", status)
 }

@@ -10,16 +10,23 @@ import (
 
 func (a *app) contextCommand() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show", Short: "Show the context in use", Args: exactly(), Example: "  runwayctl context show",
-		RunE: func(*cobra.Command, []string) error { return a.showContext() },
+		Use: "show", Short: "Show the context in use", Args: exactly(),
+		Long: "Show prints the cluster, space and environment that commands go to after flags, RUNWAY_* variables and the\n" +
+			"configuration file were weighed. It asks no cluster and shows no token.",
+		Example: "  runwayctl context show",
+		RunE:    func(*cobra.Command, []string) error { return a.showContext() },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the contexts of the configuration file", Args: exactly(), Example: "  runwayctl context list",
-		RunE: func(*cobra.Command, []string) error { return a.listContexts() },
+		Use: "list", Short: "List the contexts of the configuration file", Args: exactly(),
+		Long:    "List shows every cluster of the configuration file, marks the current one, and shows no token.",
+		Example: "  runwayctl context list",
+		RunE:    func(*cobra.Command, []string) error { return a.listContexts() },
 	}
 	use := &cobra.Command{
-		Use: "use NAME", Short: "Make a context the one that is used", Args: exactly("NAME"), Example: "  runwayctl context use production",
-		RunE: func(_ *cobra.Command, args []string) error { return a.useContext(args[0]) },
+		Use: "use NAME", Short: "Make a context the one that is used", Args: exactly("NAME"),
+		Long:    "Use writes the choice into the configuration file. For one command alone use --context.",
+		Example: "  runwayctl context use production",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.useContext(args[0]) },
 	}
 	return noun("context", "Show and choose the cluster that commands go to", show, list, use)
 }

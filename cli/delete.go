@@ -11,8 +11,10 @@ import (
 func (a *app) deleteCommand() *cobra.Command {
 	var detach bool
 	cmd := &cobra.Command{
-		Use:     "delete SERVICE",
-		Short:   "Delete a service and everything it has in this environment",
+		Use:   "delete SERVICE",
+		Short: "Delete a service and everything it has in this environment",
+		Long: "Delete removes the service's replicas, routes, names, revisions and history in one environment, after a\n" +
+			"question, and waits until they are gone. Its other environments stay.",
 		Example: "  runwayctl delete web -e staging -y",
 		Args:    exactly("SERVICE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.delete(cmd.Context(), cmd, args[0], detach) },

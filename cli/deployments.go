@@ -12,16 +12,22 @@ func (a *app) deploymentsCommand() *cobra.Command {
 	var wait waitFlags
 	list := &cobra.Command{
 		Use: "list SERVICE", Short: "List the deployments of a service", Args: exactly("SERVICE"),
+		Long: "List shows the deployments that are kept, oldest first, with phase, revision and author; -o wide adds what\n" +
+			"they replaced and why they ended.",
 		Example: "  runwayctl deployments list web",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.listDeployments(cmd.Context(), args[0]) },
 	}
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show one deployment", Args: exactly("ID"),
+		Long: "Show prints one deployment: what it moved to which revision, its phase, its times, and for one that failed\n" +
+			"the cause with evidence and fix.",
 		Example: "  runwayctl deployments show 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.showDeployment(cmd.Context(), args[0]) },
 	}
 	attach := &cobra.Command{
 		Use: "attach ID", Short: "Follow a deployment to its end, as deploy does", Args: exactly("ID"),
+		Long: "Attach follows a deployment that goes on after an interrupted or detached deploy, and ends with the exit\n" +
+			"code that deploy would have had.",
 		Example: "  runwayctl deployments attach 01JD3V",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := wait.check(cmd); err != nil {
@@ -33,6 +39,8 @@ func (a *app) deploymentsCommand() *cobra.Command {
 	wait.registerTimeout(attach)
 	cancel := &cobra.Command{
 		Use: "cancel ID", Short: "Cancel a deployment; the revision before it serves on", Args: exactly("ID"),
+		Long: "Cancel ends a deployment in progress: its replicas go and the revision before it is made whole again. See the\n" +
+			"end with: runwayctl deployments attach ID.",
 		Example: "  runwayctl deployments cancel 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.cancelDeployment(cmd.Context(), args[0]) },
 	}

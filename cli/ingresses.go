@@ -12,6 +12,8 @@ import (
 func (a *app) ingressesCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List ingresses, how far they follow the routes and what they do not serve", Args: exactly(),
+		Long: "List shows each ingress with the generation of the routes that it has confirmed, and below the table why one\n" +
+			"is lost, refuses its routes or does not serve a name.",
 		Example: "  runwayctl ingresses list -o wide",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listIngresses(cmd.Context()) },
 	}

@@ -23,8 +23,11 @@ const defaultJoinTTL = time.Hour
 func (a *app) nodesCommand() *cobra.Command {
 	var flags joinFlags
 	list := &cobra.Command{
-		Use: "list", Short: "List nodes with what is reserved on them", Args: exactly(), Example: "  runwayctl nodes list -o wide",
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.listNodes(cmd.Context()) },
+		Use: "list", Short: "List nodes with what is reserved on them", Args: exactly(),
+		Long: "List shows each node with its state, its replicas and how much of its processors and memory is reserved.\n" +
+			"-o wide adds addresses, versions and pools.",
+		Example: "  runwayctl nodes list -o wide",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listNodes(cmd.Context()) },
 	}
 	join := &cobra.Command{
 		Use: "join-token", Short: "Make a token that a new machine joins with", Args: exactly(),
@@ -52,11 +55,14 @@ func (a *app) nodesCommand() *cobra.Command {
 
 func (a *app) cordonCommand(cordoned bool) *cobra.Command {
 	use, short := "cordon", "Keep new replicas from a node; those that run there stay"
+	long := "Cordon keeps new replicas from a node, by its name or ID, until it is uncordoned. What runs there goes on\n" +
+		"and is still supervised; a replica that is replaced comes up elsewhere."
 	if !cordoned {
 		use, short = "uncordon", "Let a node take new replicas again"
+		long = "Uncordon ends what cordon began. Replicas that run elsewhere stay where they are."
 	}
 	return &cobra.Command{
-		Use: use + " NODE", Short: short, Args: exactly("NODE"), Example: "  runwayctl nodes " + use + " node-1",
+		Use: use + " NODE", Short: short, Long: long, Args: exactly("NODE"), Example: "  runwayctl nodes " + use + " node-1",
 		RunE: func(cmd *cobra.Command, args []string) error { return a.setCordon(cmd.Context(), args[0], cordoned) },
 	}
 }

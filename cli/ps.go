@@ -12,8 +12,10 @@ import (
 func (a *app) psCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:     "ps [SERVICE]",
-		Short:   "List replicas",
+		Use:   "ps [SERVICE]",
+		Short: "List replicas",
+		Long: "Ps lists the replicas of a service, or of all services of the space: their revision, what they do, how often\n" +
+			"they were restarted in place and on which node they are. -o wide adds addresses and reasons.",
 		Example: "  runwayctl ps web\n  runwayctl ps web --all -o wide",
 		Args:    between(0, "SERVICE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.ps(cmd.Context(), firstOf(args), all) },

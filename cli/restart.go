@@ -12,8 +12,10 @@ func (a *app) restartCommand() *cobra.Command {
 	var message string
 	var wait waitFlags
 	cmd := &cobra.Command{
-		Use:     "restart SERVICE",
-		Short:   "Replace every replica by a new one of the same revision",
+		Use:   "restart SERVICE",
+		Short: "Replace every replica by a new one of the same revision",
+		Long: "Restart deploys the serving revision again: new replicas take over before the present ones stop, as in a\n" +
+			"deployment. It follows to the end, as deploy does.",
 		Example: "  runwayctl restart web -m 'new upstream address'",
 		Args:    exactly("SERVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -9,8 +9,10 @@ import (
 
 func (a *app) revisionsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "revisions SERVICE",
-		Short:   "List the revisions of a service",
+		Use:   "revisions SERVICE",
+		Short: "List the revisions of a service",
+		Long: "Revisions lists what was deployed, oldest first, with image and author, and marks the one that serves.\n" +
+			"Each can be deployed again: runwayctl rollback SERVICE --to REVISION.",
 		Example: "  runwayctl revisions web -o wide",
 		Args:    exactly("SERVICE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.revisions(cmd.Context(), args[0]) },

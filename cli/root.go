@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -22,6 +23,7 @@ func (a *app) root() *cobra.Command {
 			"Exit codes: 0 done, 1 usage or client error, 2 rejected, 4 failed and rolled back, 5 failed,\n" +
 			"6 still running, 7 unplaceable, 8 unreachable, 9 permission denied, 10 conflict,\n" +
 			"11 superseded or cancelled, 130 interrupted.",
+		Example:       "  runwayctl deploy web --image registry.example.com/web:1.4\n  runwayctl status\n  runwayctl why web",
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.globals.settle(a.Process, cmd) },
 	}
@@ -35,8 +37,7 @@ func (a *app) root() *cobra.Command {
 		a.deployCommand(), a.statusCommand(), a.psCommand(), a.logsCommand(), a.eventsCommand(), a.whyCommand(),
 		a.revisionsCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.deploymentsCommand())
 	addTo(root, groupAdmin,
-		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.versionCommand())
-	root.InitDefaultCompletionCmd()
+		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.completionCommand(), a.versionCommand())
 	return root
 }
 
@@ -61,7 +62,18 @@ func noun(use, short string, commands ...*cobra.Command) *cobra.Command {
 		return usagef(cmd, "%s needs a command", cmd.CommandPath())
 	}}
 	c.AddCommand(commands...)
+	c.Example = firstExamples(commands)
 	return c
+}
+
+// firstExamples is one example of each command.
+func firstExamples(commands []*cobra.Command) string {
+	var lines []string
+	for _, c := range commands {
+		line, _, _ := strings.Cut(c.Example, "\n")
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // exactly demands arguments by name, so that the message can say which is missing.

@@ -12,8 +12,10 @@ import (
 func (a *app) scaleCommand() *cobra.Command {
 	var region string
 	cmd := &cobra.Command{
-		Use:     "scale SERVICE COUNT",
-		Short:   "Set how many replicas a service has",
+		Use:   "scale SERVICE COUNT",
+		Short: "Set how many replicas a service has",
+		Long: "Scale pins the number of replicas, within the bounds of instances of the serving revision. The pin holds\n" +
+			"over deployments until the next scale.",
 		Example: "  runwayctl scale web 6",
 		Args:    exactly("SERVICE", "COUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -14,6 +14,8 @@ func (a *app) spacesCommand() *cobra.Command {
 	var withServices, restricted bool
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Create a space and wait until it is ready", Args: exactly("NAME"),
+		Long: "Create makes a space, in which a team's services have their names and their network, and waits until\n" +
+			"every part of it is there.",
 		Example: "  runwayctl spaces create shop --description 'the web shop'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.createSpace(cmd.Context(), &runwayv1.CreateSpaceRequest{Name: args[0], Description: description, Restricted: restricted})
@@ -22,15 +24,21 @@ func (a *app) spacesCommand() *cobra.Command {
 	create.Flags().StringVar(&description, "description", "", "what it is for")
 	create.Flags().BoolVar(&restricted, "restricted", false, "run its replicas without root and without capabilities but NET_BIND_SERVICE; cannot be changed later")
 	list := &cobra.Command{
-		Use: "list", Short: "List spaces", Args: exactly(), Example: "  runwayctl spaces list -o wide",
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.listSpaces(cmd.Context()) },
+		Use: "list", Short: "List spaces", Args: exactly(),
+		Long:    "List shows the spaces that the token may see, and whether they are ready.",
+		Example: "  runwayctl spaces list -o wide",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listSpaces(cmd.Context()) },
 	}
 	show := &cobra.Command{
-		Use: "show NAME", Short: "Show a space and its parts", Args: exactly("NAME"), Example: "  runwayctl spaces show shop",
-		RunE: func(cmd *cobra.Command, args []string) error { return a.showSpace(cmd.Context(), args[0]) },
+		Use: "show NAME", Short: "Show a space and its parts", Args: exactly("NAME"),
+		Long:    "Show prints a space and each of its parts: which are there, and what is still missing.",
+		Example: "  runwayctl spaces show shop",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.showSpace(cmd.Context(), args[0]) },
 	}
 	remove := &cobra.Command{
 		Use: "delete NAME", Short: "Delete a space and wait until it is gone", Args: exactly("NAME"),
+		Long: "Delete removes a space after a question and waits until it is gone. One with services is refused without\n" +
+			"--with-services.",
 		Example: "  runwayctl spaces delete shop --with-services -y",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.deleteSpace(cmd.Context(), cmd, args[0], withServices)

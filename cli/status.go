@@ -14,8 +14,10 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	var allSpaces bool
 	cmd := &cobra.Command{
-		Use:     "status [SERVICE]",
-		Short:   "Show services and how they are",
+		Use:   "status [SERVICE]",
+		Short: "Show services and how they are",
+		Long: "Status lists the services of the space in every environment, with how many replicas serve, or shows one\n" +
+			"service in full. What is behind a bad state: runwayctl why SERVICE.",
 		Example: "  runwayctl status\n  runwayctl status web -o json\n  runwayctl status --all-spaces",
 		Args:    between(0, "SERVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

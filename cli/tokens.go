@@ -29,6 +29,8 @@ func (a *app) tokensCommand() *cobra.Command {
 	var flags tokenFlags
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a token for a person or a CI system", Args: exactly("NAME"),
+		Long: "Create prints a token once; keep it in a file for --token-file or in RUNWAY_TOKEN. A role may do what its name\n" +
+			"says, in the spaces of --for-space or in all.",
 		Example: "  runwayctl tokens create ci-shop --role deployer --for-space shop",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.createToken(cmd.Context(), cmd, args[0], flags)
@@ -39,12 +41,17 @@ func (a *app) tokensCommand() *cobra.Command {
 	f.StringSliceVar(&flags.spaces, "for-space", nil, "space that it is limited to; may be repeated")
 	f.DurationVar(&flags.ttl, "ttl", defaultTokenTTL, "how long it is valid")
 	list := &cobra.Command{
-		Use: "list", Short: "List tokens", Args: exactly(), Example: "  runwayctl tokens list",
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.listTokens(cmd.Context()) },
+		Use: "list", Short: "List tokens", Args: exactly(),
+		Long: "List shows who may call the cluster: names, roles, spaces and when each token ends. Secrets are not kept\n" +
+			"and cannot be shown.",
+		Example: "  runwayctl tokens list",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listTokens(cmd.Context()) },
 	}
 	revoke := &cobra.Command{
-		Use: "revoke ID", Short: "Make a token invalid", Args: exactly("ID"), Example: "  runwayctl tokens revoke 01JD3V",
-		RunE: func(cmd *cobra.Command, args []string) error { return a.revokeToken(cmd.Context(), args[0]) },
+		Use: "revoke ID", Short: "Make a token invalid", Args: exactly("ID"),
+		Long:    "Revoke ends a token at once, on every coordinator. Find its ID with: runwayctl tokens list.",
+		Example: "  runwayctl tokens revoke 01JD3V",
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.revokeToken(cmd.Context(), args[0]) },
 	}
 	return noun("tokens", "Create, list and revoke tokens", create, list, revoke)
 }
