@@ -23,6 +23,8 @@ type history struct {
 	ReadySince, ReadyAt time.Time
 	// EarlyExits counts attempts that ended before the replica was ever ready.
 	EarlyExits int
+	// Refusals counts containers that the runtime would not make or start.
+	Refusals int
 	// Crashes counts ends in a row without healthyAfter of readiness in between; it sets the back-off.
 	Crashes int
 	// NotBefore is when the next attempt may start.

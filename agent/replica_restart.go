@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"time"
 
 	"github.com/runway-platform/runway/agent/probe"
@@ -11,6 +12,9 @@ import (
 const (
 	// maxEarlyExits before it was ever ready fail a replica: one exit may be bad luck, two are a bad revision.
 	maxEarlyExits = 2
+	// maxRefusals of its containers by the runtime fail a replica that was never ready: a shim that is killed at work is told in
+	// the same words as a container that cannot be, so that the first one may be somebody's kill.
+	maxRefusals = 2
 	// firstBackOff and lastBackOff bound the wait before an attempt. The first is short, for most crashes are single; the last
 	// keeps fifty crash-looping replicas below one start per second.
 	firstBackOff = 500 * time.Millisecond
@@ -63,6 +67,15 @@ func (r *replica) recordEnding(c *runtime.Container, evidence []string, now time
 	h.begin()
 	r.seen.container, r.seen.sockets = nil, nil
 	r.seen.forgetProbes()
+}
+
+// forgives counts a refusal, and tells whether it may be tried again all the same.
+func (h *history) forgives(err error) bool {
+	if !errors.Is(err, runtime.ErrRefused) {
+		return false
+	}
+	h.Refusals++
+	return h.Refusals < maxRefusals
 }
 
 func endingCause(c *runtime.Container, condemned *cause, outOfMemory bool) *cause {

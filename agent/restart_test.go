@@ -459,6 +459,29 @@ func TestStart_RefusedContainerFails(t *testing.T) {
 	})
 }
 
+// A shim that is killed while it creates or starts a container is told as a refusal without a reason. It is forgiven once, like
+// an exit, and not once more.
+func TestStart_OneRefusalIsNoVerdict(t *testing.T) {
+	killed := fmt.Errorf("ttrpc: closed: %w", runtime.ErrRefused)
+	for _, step := range []runtimetest.Step{runtimetest.StepCreate, runtimetest.StepStart} {
+		t.Run(string(step), func(t *testing.T) {
+			onRig(t, func(t *testing.T, r *rig) {
+				r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+				r.runtime.FailNext(step, killed)
+				r.assign(assignment("a", 20001))
+				r.untilReady("a")
+				r.runtime.FailNext(step, killed)
+				r.assign(assignment("a", 20001), assignment("b", 20002))
+				r.runtime.FailNext(step, killed)
+				r.untilPhase("b", "FAILED", time.Second)
+				if got := r.status("b").GetCause(); got.GetCode() != string(code.ContainerFailed) || !strings.Contains(got.GetSummary(), "ttrpc: closed") {
+					t.Errorf("cause %v, want the runtime's words", got)
+				}
+			})
+		})
+	}
+}
+
 func TestStart_ImageRemovedMeanwhileIsPulledAgain(t *testing.T) {
 	onRig(t, func(t *testing.T, r *rig) {
 		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})

@@ -199,7 +199,7 @@ func (w *worker) noteFailure(r *replica, out result, now time.Time) {
 		r.seen.image = false // removed since it was pulled
 		return
 	}
-	if terminal(out.err) && !h.WasReady && !r.leaving() {
+	if terminal(out.err) && !h.forgives(out.err) && !h.WasReady && !r.leaving() {
 		w.fail(r, h.Trouble)
 		h.RetryAt = time.Time{}
 	}
