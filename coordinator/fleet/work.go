@@ -35,7 +35,8 @@ func Left(view *state.View, id state.WorkloadID, region string, without map[stri
 
 // Hold writes into goals what they count on: that the replicas which serve and stay do as
 // much when the goals are applied as now, the whole at most. Somebody else may let others
-// go meanwhile, or a fault take them. A service that is deleted keeps nothing.
+// go meanwhile, or a fault take them. One that does not serve now is not missed; should it
+// serve by then, the others have to do the whole. A service that is deleted keeps nothing.
 func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
 	type place struct {
 		id     state.WorkloadID
@@ -56,6 +57,9 @@ func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
 		least := min(Left(view, at.id, at.region, going), Whole)
 		for _, goal := range taken {
 			goal.Least = least
+			if Work(view, view.Replica(goal.GetReplica())) == 0 {
+				goal.Least = Whole
+			}
 		}
 	}
 }

@@ -49,9 +49,9 @@ func (a asked) size(view *state.View, id state.WorkloadID, spec *runwayv1.Revisi
 }
 
 // capacity: what serves is taken only where enough serves without it, by what its
-// controller saw and by what is there when it is taken. What faults take is not the
-// controllers' doing, but they must not add to it. Each replica does the share of the work
-// that its own revision's size gives it.
+// controller saw and by what is there when it is taken: others decide, and faults strike,
+// between a look and its write. Each replica does the share of the work that its own
+// revision's size gives it.
 func (c *checker) capacity(ch change, goals *runwayv1.SetReplicaGoals) {
 	going := map[string]bool{}
 	for _, goal := range goals.GetGoals() {
@@ -64,13 +64,13 @@ func (c *checker) capacity(ch change, goals *runwayv1.SetReplicaGoals) {
 		if w.GetServingRevision() == 0 || ch.before.Workload(id).GetDelete() {
 			continue // not held to anything
 		}
-		enough := c.enough(ch, w)
-		taken, left := c.without(ch.looked, ch, id, going)
-		if taken > 0 && left < enough-1e-9 {
-			c.world.Broken.Add("%s: %d serving replicas were told to go, which leaves %.0f %% of what is needed: %v", id, taken, 100*left, goals)
-		}
-		if taken, now := c.without(ch.before, ch, id, going); taken > 0 && now < min(enough, left)-1e-9 {
-			c.world.Broken.Add("%s: %d serving replicas are taken, which leaves %.0f %% of what is needed: %v", id, taken, 100*now, goals)
+		for _, at := range []struct {
+			moment string
+			view   *state.View
+		}{{"decided", ch.looked}, {"written", ch.before}} {
+			if taken, left := c.without(at.view, id, going); taken > 0 && left < c.enough(ch, w)-1e-9 {
+				c.world.Broken.Add("%s: %d serving replicas were told to go, which left %.0f %% of what is needed when it was %s: %v", id, taken, 100*left, at.moment, goals)
+			}
 		}
 	}
 }
@@ -89,12 +89,12 @@ func (c *checker) enough(ch change, w *runwayv1.Workload) float64 {
 	return min(1, float64(status.GetBefore()[0].GetServing())/float64(max(1, whole)))
 }
 
-// without counts what a view has serving and is taken now, and how much of the work is
-// done by what it has serving and stays.
-func (c *checker) without(view *state.View, ch change, id state.WorkloadID, going map[string]bool) (taken int, left float64) {
+// without counts what serves by a view and is taken now, and how much of the work is done
+// by what serves and stays.
+func (c *checker) without(view *state.View, id state.WorkloadID, going map[string]bool) (taken int, left float64) {
 	for _, r := range view.ReplicasOf(id) {
 		switch {
-		case !fleet.Serves(view, r) || told(ch.before, r):
+		case !fleet.Serves(view, r):
 		case going[r.GetId()]:
 			taken++
 		default:
@@ -102,14 +102,4 @@ func (c *checker) without(view *state.View, ch change, id state.WorkloadID, goin
 		}
 	}
 	return taken, left
-}
-
-// told tells whether a replica was told to go since it was seen. What ended, or was
-// removed with its node, was taken by a fault.
-func told(view *state.View, seen *runwayv1.Replica) bool {
-	now := view.Replica(seen.GetId())
-	if now == nil {
-		return view.Node(seen.GetPlan().GetNode()) != nil
-	}
-	return now.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE && !fleet.Ended(now)
 }
