@@ -467,19 +467,47 @@ func TestProblem_OtherFiguresAreNotToldAtOnce(t *testing.T) {
 	}
 }
 
-// A deployment may lack replicas of both of its sets: that is one problem, or the two
-// would overwrite each other at every look.
-func TestProblem_IsOneForBothSetsOfADeployment(t *testing.T) {
+// What lacks a node is what is made: while a deployment rolls its own replicas, and those of
+// the base when it is undone.
+func TestProblem_IsThatOfTheSetThatIsMade(t *testing.T) {
 	r := newRig(t, 2).deployed(2)
 	r.Must(t, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_DOWN}, &runwayv1.SetNodePhase{Node: "n2", Phase: runwayv1.NodePhase_NODE_PHASE_DOWN})
 	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 2))
-	r.step("d2", rolling, 1, 2)
-	if looks := r.look(); looks != 1 {
-		t.Errorf("it took %d looks to say it, want 1", looks)
+	for _, step := range []struct {
+		phase            runwayv1.DeploymentPhase
+		fresh, old, want uint32
+	}{{rolling, 1, 2, 1}, {rolling, 2, 0, 2}, {undoing, 0, 1, 1}} {
+		r.step("d2", step.phase, step.fresh, step.old)
+		if looks := r.look(); looks != 1 {
+			t.Errorf("%+v: it took %d looks to say it, want 1", step, looks)
+		}
+		if got := r.View().Wanted(coordinatortest.ID("web"), coordinatortest.Region).GetUnplacedCount(); got != step.want {
+			t.Errorf("%+v: %d replicas are said to lack a node", step, got)
+		}
 	}
-	if got := r.View().Wanted(coordinatortest.ID("web"), coordinatortest.Region).GetUnplacedCount(); got != 3 {
-		t.Errorf("%d replicas are said to lack a node, want 3", got)
-	}
+}
+
+// A step follows what there is and may be a look behind, as when a node is lost or returns.
+// Nothing may be made only to be taken, or taken only to be made.
+func TestPlan_RollingSetsGoOneWay(t *testing.T) {
+	r := newRig(t, 3).deployed(3)
+	r.Must(t, coordinatortest.Deploy("d2", "web", coordinatortest.Spec(), 3))
+	r.step("d2", rolling, 2, 3)
+	r.look()
+	r.want("its first step", map[string]int{"d1": 3, "d2": 2})
+	r.step("d2", rolling, 1, 3)
+	r.look()
+	r.want("own ones that there are stay", map[string]int{"d1": 3, "d2": 2})
+	r.step("d2", rolling, 2, 5)
+	r.look()
+	r.want("old ones are not made", map[string]int{"d1": 3, "d2": 2})
+	r.Must(t, &runwayv1.SetWanted{Workload: coordinatortest.Key("web"), Region: coordinatortest.Region, Count: 1, Writer: "test"})
+	r.step("d2", rolling, 1, 3)
+	r.look()
+	r.want("more than wanted in the end do not stay", map[string]int{"d1": 3, "d2": 1})
+	r.step("d2", undoing, 0, 4)
+	r.look()
+	r.want("an undo brings the old ones back", map[string]int{"d1": 4})
 }
 
 func TestPlan_DeletedServiceIsLeftAlone(t *testing.T) {

@@ -23,13 +23,15 @@ type place struct {
 }
 
 // problems returns what differs between the problems that are stored and those that
-// there are: new ones, changed ones, and an all-clear for each that is over.
+// there are: new ones, changed ones, and an all-clear for each that is over. A workload lacks
+// replicas of one set only: a deployment makes its own, an undo those of the base.
 func problems(view *state.View, d difference, placed []target, unplaced []scheduler.Unplaced, now time.Time) []*runwayv1.PlacementProblem {
-	found, order := merge(placed, unplaced)
 	var write []*runwayv1.PlacementProblem
-	for _, at := range order {
-		if worth(view.Wanted(at.workload, at.region), found[at], now) {
-			write = append(write, found[at])
+	for _, u := range unplaced {
+		t := placed[u.Request]
+		problem := &runwayv1.PlacementProblem{Workload: t.workload.Key(), Region: t.region, Count: uint32(u.Count), Cause: causeOf(t, u)}
+		if worth(view.Wanted(t.workload, t.region), problem, now) {
+			write = append(write, problem)
 		}
 	}
 	lacking := map[place]bool{}
@@ -45,24 +47,6 @@ func problems(view *state.View, d difference, placed []target, unplaced []schedu
 		}
 	}
 	return write
-}
-
-// merge makes one problem for each place: a deployment may lack replicas of both of
-// its sets. The cause is that of the first, which are the new ones.
-func merge(placed []target, unplaced []scheduler.Unplaced) (map[place]*runwayv1.PlacementProblem, []place) {
-	found := map[place]*runwayv1.PlacementProblem{}
-	var order []place
-	for _, u := range unplaced {
-		t := placed[u.Request]
-		at := place{t.workload, t.region}
-		if found[at] != nil {
-			found[at].Count += uint32(u.Count)
-			continue
-		}
-		found[at] = &runwayv1.PlacementProblem{Workload: t.workload.Key(), Region: t.region, Count: uint32(u.Count), Cause: causeOf(t, u)}
-		order = append(order, at)
-	}
-	return found, order
 }
 
 func causeOf(t target, u scheduler.Unplaced) *runwayv1.Cause {

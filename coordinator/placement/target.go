@@ -71,11 +71,22 @@ func (s subject) duringDeployment() []target {
 	}
 	own.deployment, own.revision = s.active.GetId(), s.active.GetSpec().GetRevision()
 	old := s.fromBase(s.target(int(step.GetOld()), func(r *runwayv1.Replica) bool { return !s.owns(r) }))
+	s.oneWay(&own, &old)
 	own.part = 1 - s.work(old)
 	if relief > 0 {
 		old.part = keep * (1 - s.work(own)/relief)
 	}
 	return []target{own, old}
+}
+
+// oneWay keeps a deployment that rolls from going back and forth: its own set only grows, as
+// far as it is wanted in the end, and the old one only shrinks, for a new replica takes the
+// place of one that is lost. A step follows what there is, and may be a look behind: taken as
+// it is, it would have a replica made, taken and made again.
+func (s subject) oneWay(own, old *target) {
+	final := sizeOf(s.view, s.id, s.wanted, own.revision)
+	own.count = max(own.count, min(len(own.replicas), final))
+	old.count = min(old.count, len(old.replicas))
 }
 
 // fromBase makes a set's missing replicas from the base; without one it only shrinks.

@@ -46,12 +46,13 @@ type checker struct {
 	// published are the sets that were taken, by generation.
 	published map[uint64]*runwayv1.RouteSet
 	// used are the IDs of all replicas that ever were.
-	used  map[string]bool
-	asked asked
+	used     map[string]bool
+	asked    asked
+	accounts accounts
 }
 
 func newChecker(w *World) checker {
-	return checker{world: w, published: map[uint64]*runwayv1.RouteSet{}, used: map[string]bool{}, asked: asked{}}
+	return checker{world: w, published: map[uint64]*runwayv1.RouteSet{}, used: map[string]bool{}, asked: asked{}, accounts: accounts{}}
 }
 
 // command checks what a command did.
@@ -66,6 +67,7 @@ func (c *checker) command(ch change) {
 		c.world.Broken.Add("%v", err)
 	}
 	c.asked.note(ch)
+	c.churn(ch)
 	switch p := ch.payload.(type) {
 	case *runwayv1.SetReplicaGoals:
 		c.capacity(ch, p)

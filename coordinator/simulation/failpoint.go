@@ -38,6 +38,18 @@ const (
 	OldRoutes
 	// TwoOwners lets two nodes run the same replica.
 	TwoOwners
+	// ReuseID gives a new replica the ID of one that is forgotten.
+	ReuseID
+	// GiveUp ends a failed deployment as failed, with everything as it is.
+	GiveUp
+	// Miscount notes another number than served when a deployment began.
+	Miscount
+	// SkipDraining stops replicas that are to drain.
+	SkipDraining
+	// CountOnNobody lets replicas go whatever became of the others since the look.
+	CountOnNobody
+	// MakeTooMany makes two replicas for each that is missing.
+	MakeTooMany
 )
 
 // plant changes a command of the controllers as a defect in them would.
@@ -50,11 +62,40 @@ func (f Failpoint) plant(view *state.View, payload proto.Message) proto.Message 
 		f.status(p.GetStatus())
 		return p
 	case *runwayv1.SetReplicaGoals:
-		if f == DrainTooMany {
-			return drainAll(view, proto.CloneOf(p))
+		return f.goals(view, proto.CloneOf(p))
+	case *runwayv1.AssignReplicas:
+		if f == MakeTooMany {
+			return doubled(proto.CloneOf(p))
 		}
 	}
 	return payload
+}
+
+func (f Failpoint) goals(view *state.View, c *runwayv1.SetReplicaGoals) proto.Message {
+	if f == DrainTooMany {
+		return drainAll(view, c)
+	}
+	for _, goal := range c.GetGoals() {
+		switch f {
+		case SkipDraining:
+			goal.Goal = runwayv1.Goal_GOAL_STOP
+		case CountOnNobody:
+			goal.Least = 0
+		}
+	}
+	return c
+}
+
+func doubled(assign *runwayv1.AssignReplicas) proto.Message {
+	for _, r := range assign.GetReplicas() {
+		second := proto.CloneOf(r)
+		second.Id += "b"
+		if r.GetPlan().GetNodePort() != 0 {
+			second.Plan.NodePort += 30
+		}
+		assign.Replicas = append(assign.Replicas, second)
+	}
+	return assign
 }
 
 func (f Failpoint) confirm(c *runwayv1.ConfirmRoutes) proto.Message {
@@ -71,6 +112,12 @@ func (f Failpoint) status(s *runwayv1.DeploymentStatus) {
 	switch phase := s.GetPhase(); {
 	case f == ForgetUndo && phase == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING:
 		s.Phase = runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLED_BACK
+	case f == GiveUp && phase == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_UNDOING:
+		s.Phase = runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_FAILED
+	case f == Miscount:
+		for _, before := range s.GetBefore() {
+			before.Serving = 99
+		}
 	case f == SucceedEarly && phase == runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_ROLLING:
 		s.Phase = runwayv1.DeploymentPhase_DEPLOYMENT_PHASE_SUCCEEDED
 	case f == FailSilently && state.Ended(phase):

@@ -166,9 +166,18 @@ func (w *World) ingress(id string) *ingress {
 }
 
 func (w *World) newID() string {
+	if w.config.Break == ReuseID {
+		for i := range w.ids {
+			if id := replicaID(i + 1); w.View().Replica(id) == nil && w.checker.used[id] {
+				return id
+			}
+		}
+	}
 	w.ids++
-	return fmt.Sprintf("r%04d", w.ids)
+	return replicaID(w.ids)
 }
+
+func replicaID(number int) string { return fmt.Sprintf("r%04d", number) }
 
 // random returns the random numbers of one machine, object or purpose. Each has its
 // own, so that a change of one thing does not change everything.
