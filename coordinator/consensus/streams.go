@@ -31,13 +31,24 @@ const (
 )
 
 func newTransport(address string, streams Streams, log *slog.Logger) closingTransport {
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	return streamTransport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:          &streamLayer{Streams: streams, address: memberAddress(address)},
 		MaxPool:         connectionsPerMember,
 		MaxRPCsInFlight: rpcsInFlight,
 		Timeout:         rpcTimeout,
 		Logger:          raftLogger(log),
-	})
+	})}
+}
+
+// streamTransport ends with its connections.
+type streamTransport struct{ *raft.NetworkTransport }
+
+// Close implements raft.WithClose. Raft's own leaves the connections that it keeps for
+// later open, and the other members waiting at them.
+func (s streamTransport) Close() error {
+	err := s.NetworkTransport.Close()
+	s.CloseStreams()
+	return err
 }
 
 // streamLayer lets nothing but verified TLS connections through.
