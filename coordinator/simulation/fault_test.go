@@ -12,10 +12,18 @@ import (
 
 // Seeds to run; -seed runs one again and says what happened.
 var (
-	seeds   = flag.Uint64("seeds", 60, "random storms to run")
+	seeds   = flag.Uint64("seeds", fewer(60, 8), "random storms to run")
 	patient = flag.Bool("patient", false, "start no deployment while another is in progress")
 	oneSeed = flag.Int64("seed", -1, "run this storm alone")
 )
+
+// fewer is a number of storms, and the one under the race detector.
+func fewer(storms, underDetector uint64) uint64 {
+	if underRace {
+		return underDetector
+	}
+	return storms
+}
 
 // storm runs one seed and returns what was found wrong, also that it did not end as
 // asked.
@@ -81,7 +89,7 @@ func TestStorm_OnceRed(t *testing.T) {
 
 // A seed that fails would be worth nothing if it did not fail again.
 func TestStorm_SeedGivesTheSameCommandsAgain(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range fewer(40, 4) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			var first, second bytes.Buffer
