@@ -58,12 +58,12 @@ func clusterTable(t *table, info *runwayv1.InfoResponse, ingresses *runwayv1.Lis
 	t.row("regions", strings.Join(info.GetRegions(), " "))
 	t.row("registry", info.GetRegistry())
 	t.text("")
-	t.row("MEMBER", "ADDRESS", "VOTER", "LEADER")
+	t.head("MEMBER", "ADDRESS", "VOTER", "LEADER")
 	for _, m := range info.GetMembers() {
 		t.row(m.GetId(), m.GetAddress(), yes(m.GetVoter()), yes(m.GetLeader()))
 	}
 	t.text("")
-	t.row("INGRESS", "STATE", "ROUTES", "ADDRESSES", "PORTS", "VERSION")
+	t.head("INGRESS", "STATE", "ROUTES", "ADDRESSES", "PORTS", "VERSION")
 	for _, view := range ingresses.GetViews() {
 		i := view.GetIngress()
 		t.row(ingressName(i), ingressPhase(i), fmt.Sprintf("%d of %d", view.GetGeneration(), ingresses.GetGeneration()),

@@ -92,7 +92,7 @@ func (a *app) listContexts() error {
 		views = append(views, viewOf(c, c.Name == current.Name))
 	}
 	return a.showValue(views, func(t *table) {
-		t.row("CONTEXT", "CURRENT", "ADDRESS", "TOKEN", "SPACE", "ENVIRONMENT")
+		t.head("CONTEXT", "CURRENT", "ADDRESS", "TOKEN", "SPACE", "ENVIRONMENT")
 		for _, v := range views {
 			t.row(v.Name, yes(v.Current), v.Address, yes(v.HasToken), v.Space, v.Environment)
 		}

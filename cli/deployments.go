@@ -63,7 +63,7 @@ func (a *app) listDeployments(ctx context.Context, service string) error {
 		return err
 	}
 	return a.show(reply, func(t *table) {
-		t.row(append([]string{"DEPLOYMENT", "PHASE", "REVISION", "STRATEGY", "AGE", "BY", "MESSAGE"}, t.only("FROM", "CAUSE")...)...)
+		t.head(append([]string{"DEPLOYMENT", "PHASE", "REVISION", "STRATEGY", "AGE", "BY", "MESSAGE"}, t.only("FROM", "CAUSE")...)...)
 		for _, d := range reply.GetDeployments() {
 			t.row(append([]string{
 				d.GetId(), deploymentPhase(d.GetStatus().GetPhase()), number(d.GetSpec().GetRevision()), d.GetSpec().GetStrategy(),

@@ -111,6 +111,13 @@ func TestExit_OfDeploymentsByCause(t *testing.T) {
 	}
 }
 
+// everyAsking is each command that asks a cluster.
+var everyAsking = []string{
+	"deploy -f DIR", "status", "status web", "ps", "logs web", "logs web -f", "events", "events -f", "why web", "revisions web", "scale web 2", "restart web", "rollback web",
+	"delete web -y", "deployments list web", "deployments show x", "deployments attach x", "deployments cancel x", "deployments report x", "spaces list", "spaces show x", "spaces create shop",
+	"spaces delete x -y", "nodes list", "nodes join-token", "nodes cordon x", "nodes uncordon x", "nodes rm x -y", "ingresses list", "ingresses rm x -y", "routes accept x -y", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
+}
+
 // Every command fails with one RW line when the cluster refuses whatever it asks.
 func TestExit_LastLineOfEveryCommand(t *testing.T) {
 	t.Parallel()
@@ -123,11 +130,7 @@ func TestExit_LastLineOfEveryCommand(t *testing.T) {
 		refused[method] = clitest.Refusal(codes.PermissionDenied, &runwayv1.Cause{Code: string(code.PermissionDenied), Summary: "the token may not do this"})
 	}
 	dir := folder(t, map[string]string{"runway.yml": webManifest})
-	for _, args := range []string{
-		"deploy -f DIR", "status", "status web", "ps", "logs web", "logs web -f", "events", "events -f", "why web", "revisions web", "scale web 2", "restart web", "rollback web",
-		"delete web -y", "deployments list web", "deployments show x", "deployments attach x", "deployments cancel x", "deployments report x", "spaces list", "spaces show x", "spaces create shop",
-		"spaces delete x -y", "nodes list", "nodes join-token", "nodes cordon x", "nodes uncordon x", "nodes rm x -y", "ingresses list", "ingresses rm x -y", "routes accept x -y", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
-	} {
+	for _, args := range everyAsking {
 		o := (&run{fake: &clitest.Fake{Refuse: refused}, args: args, dir: dir, env: map[string]string{"TAG": "1"}}).do(t)
 		if o.exit != exitDenied || !strings.HasSuffix(o.stderr, "\nRW-7002 the token may not do this\n") || o.stdout != "" {
 			t.Errorf("%s: exit %d, stdout %q, stderr %q", args, o.exit, o.stdout, o.stderr)

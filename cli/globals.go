@@ -31,6 +31,7 @@ type globals struct {
 	context, config, tokenFile   string
 	output                       string
 	yes, quiet, verbose          bool
+	noHeaders                    bool
 	spaceNamed, environmentNamed bool
 	// clusterNamed is true when a flag says which cluster is meant, tokenNamed when
 	// one says which token.
@@ -45,6 +46,7 @@ func (g *globals) register(root *cobra.Command) {
 	f.StringVarP(&g.output, "output", "o", "", "table, wide, json or yaml (default \"table\")")
 	f.StringVar(&g.config, "config", "", "configuration file")
 	f.StringVar(&g.tokenFile, "token-file", "", "file that holds the token")
+	f.BoolVar(&g.noHeaders, "no-headers", false, "lists without the names of their columns")
 	f.BoolVarP(&g.yes, "yes", "y", false, "do not ask")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "no progress and no warnings")
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "say more")
@@ -62,7 +64,7 @@ func (g *globals) settle(p Process, cmd *cobra.Command) error {
 			*value = p.env(variable(name))
 		}
 	}
-	for name, value := range map[string]*bool{"yes": &g.yes, "quiet": &g.quiet, "verbose": &g.verbose} {
+	for name, value := range map[string]*bool{"no-headers": &g.noHeaders, "yes": &g.yes, "quiet": &g.quiet, "verbose": &g.verbose} {
 		if !cmd.Flags().Changed(name) {
 			*value = p.envBool(variable(name))
 		}

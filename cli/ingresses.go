@@ -64,7 +64,7 @@ func (a *app) listIngresses(ctx context.Context) error {
 }
 
 func (a *app) ingressTable(t *table, reply *runwayv1.ListIngressesResponse) {
-	t.row(append([]string{"INGRESS", "STATE", "ROUTES", "BEHIND", "PROBLEMS", "LAST BEAT"}, t.only("ID", "ADDRESSES", "PORTS", "REGION", "ON DISK", "VERSION")...)...)
+	t.head(append([]string{"INGRESS", "STATE", "ROUTES", "BEHIND", "PROBLEMS", "LAST BEAT"}, t.only("ID", "ADDRESSES", "PORTS", "REGION", "ON DISK", "VERSION")...)...)
 	for _, view := range reply.GetViews() {
 		i := view.GetIngress()
 		t.row(append([]string{

@@ -111,7 +111,7 @@ func (a *app) listNodes(ctx context.Context) error {
 			t.text("No nodes. Let one join: runwayctl nodes join-token")
 			return
 		}
-		t.row(append([]string{"NODE", "STATE", "REPLICAS", "CPU RESERVED", "MEMORY RESERVED", "LAST BEAT"}, t.only("ID", "ADDRESS", "REGION", "POOL", "AGENT", "RUNTIME", "KERNEL")...)...)
+		t.head(append([]string{"NODE", "STATE", "REPLICAS", "CPU RESERVED", "MEMORY RESERVED", "LAST BEAT"}, t.only("ID", "ADDRESS", "REGION", "POOL", "AGENT", "RUNTIME", "KERNEL")...)...)
 		for _, view := range reply.GetNodes() {
 			facts := view.GetNode().GetFacts()
 			t.row(append([]string{

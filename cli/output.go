@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 
 	yaml "go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -112,42 +110,4 @@ func plainStyle(n *yaml.Node) {
 	for _, child := range n.Content {
 		plainStyle(child)
 	}
-}
-
-// table is rows of columns. Columns of the wide format are marked by wide.
-type table struct {
-	w    *tabwriter.Writer
-	wide bool
-}
-
-func (a *app) showTable(view func(t *table)) error {
-	w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
-	view(&table{w: w, wide: a.wide()})
-	return w.Flush()
-}
-
-// row writes one line. An empty cell is shown as a hyphen, so that columns can be
-// cut out by programs.
-func (t *table) row(cells ...string) {
-	for i, c := range cells {
-		if c = oneLine(c); c == "" {
-			c = "-"
-		}
-		cells[i] = c
-	}
-	// A tabwriter keeps the first error and returns it from Flush.
-	fmt.Fprintln(t.w, strings.Join(cells, "\t")) //nolint:errcheck
-}
-
-// text writes a line without columns.
-func (t *table) text(line string) {
-	fmt.Fprintln(t.w, clean(line)) //nolint:errcheck // Returned by Flush.
-}
-
-// only returns cells in the wide format and nothing otherwise.
-func (t *table) only(cells ...string) []string {
-	if t.wide {
-		return cells
-	}
-	return nil
 }

@@ -33,7 +33,7 @@ func (p *progress) now(format string, args ...any) {
 		return
 	}
 	p.last = text
-	if !p.a.StderrTerminal {
+	if !p.a.redraws(p.a.StderrTerminal) {
 		p.a.note(text)
 		return
 	}

@@ -42,7 +42,7 @@ func (a *app) ps(ctx context.Context, service string, all bool) error {
 			t.text("No replicas.")
 			return
 		}
-		t.row(append([]string{"REPLICA", "SERVICE", "REVISION", "STATE", "RESTARTS", "NODE", "AGE"}, t.only("ENVIRONMENT", "ADDRESS", "NODE PORT", "PID", "REASON")...)...)
+		t.head(append([]string{"REPLICA", "SERVICE", "REVISION", "STATE", "RESTARTS", "NODE", "AGE"}, t.only("ENVIRONMENT", "ADDRESS", "NODE PORT", "PID", "REASON")...)...)
 		for _, view := range reply.GetReplicas() {
 			r := view.GetReplica()
 			t.row(append([]string{

@@ -102,7 +102,7 @@ func upload(ctx context.Context, steps *progress, archive *archive, target name.
 // ofPush returns what shows an update that is far enough from the one before.
 func (p *progress) ofPush() func(v1.Update) {
 	shown, every := -1, pushStep
-	if p.a.StderrTerminal {
+	if p.a.redraws(p.a.StderrTerminal) {
 		every = 1
 	}
 	return func(u v1.Update) {

@@ -25,7 +25,7 @@ func (a *app) showReport(ctx context.Context, id string) error {
 		return noReport(d)
 	}
 	return a.show(report, func(t *table) {
-		t.row("REVISION", "REQUESTS", "FAILED")
+		t.head("REVISION", "REQUESTS", "FAILED")
 		for _, r := range report.GetRevisions() {
 			t.row(revisionName(r.GetRevision()), thousands(r.GetRequests()), thousands(r.GetFailed()))
 		}

@@ -29,7 +29,7 @@ func (a *app) revisions(ctx context.Context, service string) error {
 		return err
 	}
 	return a.show(reply, func(t *table) {
-		t.row(append([]string{"REVISION", "SERVING", "IMAGE", "AGE", "BY", "MESSAGE"}, t.only("RESOURCES", "REFERENCE")...)...)
+		t.head(append([]string{"REVISION", "SERVING", "IMAGE", "AGE", "BY", "MESSAGE"}, t.only("RESOURCES", "REFERENCE")...)...)
 		for _, r := range reply.GetRevisions() {
 			serving := ""
 			if r.GetNumber() == reply.GetServing() {

@@ -11,9 +11,12 @@ const (
 	ansiErase = "\r\x1b[2K"
 )
 
+// redraws says whether a line of a stream may be written over.
+func (a *app) redraws(terminal bool) bool { return terminal && a.env("TERM") != "dumb" }
+
 // colourful says whether a stream may be coloured. See no-color.org.
 func (a *app) colourful(terminal bool) bool {
-	return terminal && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
+	return a.redraws(terminal) && a.env("NO_COLOR") == ""
 }
 
 func (a *app) paint(colour, s string) string {

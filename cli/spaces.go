@@ -84,7 +84,7 @@ func (a *app) listSpaces(ctx context.Context) error {
 		return err
 	}
 	return a.show(reply, func(t *table) {
-		t.row(append([]string{"SPACE", "PHASE", "AGE", "DESCRIPTION"}, t.only("PARTS")...)...)
+		t.head(append([]string{"SPACE", "PHASE", "AGE", "DESCRIPTION"}, t.only("PARTS")...)...)
 		for _, s := range reply.GetSpaces() {
 			t.row(append([]string{s.GetName(), spacePhase(s), a.age(s.GetMeta().GetCreatedAt()), s.GetSpec().GetDescription()}, t.only(partsReady(s))...)...)
 		}

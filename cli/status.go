@@ -54,7 +54,7 @@ func (a *app) statusAll(ctx context.Context, allSpaces bool) error {
 			t.text("No services in " + describeScope(request) + ".")
 			return
 		}
-		t.row(append([]string{"SERVICE", "ENVIRONMENT", "STATE", "SERVING", "REVISION", "URL"}, t.only("INTERNAL NAME", "IMAGE")...)...)
+		t.head(append([]string{"SERVICE", "ENVIRONMENT", "STATE", "SERVING", "REVISION", "URL"}, t.only("INTERNAL NAME", "IMAGE")...)...)
 		for _, s := range reply.GetServices() {
 			t.row(append([]string{
 				a.serviceName(s.GetWorkload().GetKey()), s.GetWorkload().GetKey().GetEnvironment(), serviceState(s),

@@ -94,7 +94,7 @@ func (a *app) listTokens(ctx context.Context) error {
 		return err
 	}
 	return a.show(reply, func(t *table) {
-		t.row("ID", "NAME", "ROLE", "SPACES", "EXPIRES", "AGE")
+		t.head("ID", "NAME", "ROLE", "SPACES", "EXPIRES", "AGE")
 		for _, token := range reply.GetTokens() {
 			t.row(token.GetId(), token.GetName(), roleName(token.GetRole()), firstNonEmpty(strings.Join(token.GetSpaces(), ","), "all"), stamp(token.GetExpiresAt()), a.age(token.GetMeta().GetCreatedAt()))
 		}

@@ -21,17 +21,23 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	columns, _, err := term.GetSize(int(os.Stderr.Fd()))
-	if err != nil {
-		columns = 0
-	}
 	return cli.Run(ctx, cli.Process{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout), StderrTerminal: terminal(os.Stderr),
-		Width: columns, LookupEnv: os.LookupEnv, UserConfig: userConfig(),
+		Width: width(os.Stdout, os.Stderr), LookupEnv: os.LookupEnv, UserConfig: userConfig(),
 		Now: time.Now, Build: build(),
 		Dial: func(c client.Config) (cli.Conn, error) { return client.Dial(c) },
 	}, os.Args[1:])
+}
+
+// width is that of the first stream that is a terminal, 0 when none is.
+func width(streams ...*os.File) int {
+	for _, f := range streams {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return columns
+		}
+	}
+	return 0
 }
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
