@@ -16,6 +16,9 @@ import (
 // readinessSpec is the probe that makes a replica ready, and unready later.
 func readinessSpec(spec *runwayv1.RevisionSpec) probe.Spec {
 	p := spec.GetStartupProbe()
+	if own := spec.GetReadinessProbe(); own != nil {
+		p = own
+	}
 	if p.GetDeclared() {
 		return probeSpec(p, spec.GetProtocol())
 	}

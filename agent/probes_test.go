@@ -72,6 +72,53 @@ func TestLiveness_RestartOfTheAgentIsNoHurry(t *testing.T) {
 	})
 }
 
+// withReadiness asks /ready each second, and two failures make a replica unready.
+func withReadiness(a *runwayv1.Assignment) {
+	a.Spec.ReadinessProbe = &runwayv1.Probe{
+		Kind: runwayv1.ProbeKind_PROBE_KIND_HTTP, Path: "/ready", Declared: true, Period: durationpb.New(time.Second),
+		Timeout: durationpb.New(time.Second), FailureThreshold: 2,
+	}
+}
+
+// A readiness probe says when a replica gets requests, at its start and later; it never ends a process that was ready.
+func TestReadiness_DecidesWhoGetsRequests(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.answers(failingAt("/ready"))
+		r.assign(assignment("a", 20001, withStartupProbe(50*time.Second), withReadiness))
+		r.until("running", time.Second, func() bool { return r.phase("a") == "RUNNING" })
+		time.Sleep(40 * time.Second)
+		if got := r.status("a"); got.GetReady() || r.phase("a") != "RUNNING" {
+			t.Errorf("within its start, with / passing and /ready failing: %v, want running and not ready", got)
+		}
+		r.answers(nil)
+		r.untilReady("a")
+		r.answers(failingAt("/ready"))
+		took := r.until("unready", 10*time.Second, func() bool { return !r.status("a").GetReady() })
+		if took < time.Second || took > 4*time.Second {
+			t.Errorf("unready after %s, want two questions one second apart", took)
+		}
+		time.Sleep(10 * time.Minute)
+		if got := r.status("a"); got.GetAttempt() != 0 || r.phase("a") != "RUNNING" {
+			t.Errorf("ten minutes unready: %v, want the process untouched", got)
+		}
+	})
+}
+
+// The startup probe says how long the start may take, also when the readiness probe says what is asked.
+func TestReadiness_OneThatNeverPassesEndsWithTheStartupProbe(t *testing.T) {
+	onRig(t, func(t *testing.T, r *rig) {
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		r.answers(failingAt("/ready"))
+		r.listening = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:8080")}
+		r.assign(assignment("a", 20001, withStartupProbe(50*time.Second), withReadiness))
+		took := r.untilPhase("a", "FAILED", 2*time.Minute)
+		if why := r.status("a").GetCause(); why.GetCode() != string(code.ProbeFailed) || !strings.Contains(why.GetSummary(), "/ready: 500") || took < 45*time.Second {
+			t.Errorf("after %s: %v, want GET /ready: 500 after the startup probe's 50 s", took, why)
+		}
+	})
+}
+
 func TestProbe_CauseIsTheLatestAnswer(t *testing.T) {
 	onRig(t, func(t *testing.T, r *rig) {
 		body := "no such table: " + strings.Repeat("\"\n", 300)

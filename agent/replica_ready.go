@@ -121,7 +121,7 @@ func (r *replica) probeBudget() time.Duration {
 	if !p.GetDeclared() {
 		return bindBudget
 	}
-	spec := readinessSpec(r.spec())
+	spec := probeSpec(p, r.spec().GetProtocol())
 	return spec.InitialDelay + spec.Period*time.Duration(spec.FailureThreshold)
 }
 

@@ -28,7 +28,7 @@ const (
 
 func probeFailed() *runwayv1.Cause {
 	return &runwayv1.Cause{
-		Code: string(code.ProbeFailed), Summary: "probe failed: GET /healthz 500", Fix: "check startup_probe.path and the answer shown",
+		Code: string(code.ProbeFailed), Summary: "probe failed: GET /healthz 500", Fix: "check the path of startup_probe or readiness_probe, and the answer shown",
 		Evidence: []string{"HTTP/1.1 500 Internal Server Error", "web-a | panic: no database"},
 	}
 }

@@ -30,7 +30,7 @@ type draft struct {
 		flag bool
 		word string
 	}
-	probes [2]probe
+	probes [3]probe
 }
 
 func newDraft() *draft {
@@ -39,7 +39,7 @@ func newDraft() *draft {
 		port: defaults.ContainerPort, requestTimeout: inSeconds(defaults.RequestTimeout),
 		cpuLimit: defaults.CPULimitMilli, memory: defaults.MemoryBytes, max: defaults.MaxReplicas,
 		public: true, internal: true, backend: backendHTTPS,
-		probes: [2]probe{newProbe(), newProbe()},
+		probes: [3]probe{newProbe(), newProbe(), newProbe()},
 	}
 }
 
@@ -65,6 +65,7 @@ type probeSlot int
 const (
 	startup probeSlot = iota
 	liveness
+	readiness
 )
 
 // probeWords are the texts in which the rows of the probes differ.
@@ -80,6 +81,12 @@ var probeWords = map[probeSlot]struct{ block, doc, absent, delay, failures strin
 		"When a replica that stopped answering is restarted. Without path and grpc_service it asks as startup_probe does.",
 		"none",
 		"Seconds after the start before the first probe.", "Failures in a row that restart the replica.",
+	},
+	readiness: {
+		"spec.readiness_probe",
+		"When a replica gets requests, if another question says it than that of startup_probe, which then only says how long the start may take.",
+		"what startup_probe asks",
+		"Seconds before the first probe.", "Failures in a row that take the replica out of the route.",
 	},
 }
 

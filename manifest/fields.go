@@ -25,7 +25,7 @@ const rolling = "rolling"
 
 // fields lists everything that a RunwayService may say. Known fields that are not
 // built are rows too, so that they are refused by name instead of as a mistake.
-var fields = table(slices.Concat(headFields, runFields, probeFields(startup), probeFields(liveness), reachFields))
+var fields = table(slices.Concat(headFields, runFields, probeFields(startup), probeFields(liveness), probeFields(readiness), reachFields))
 
 // headFields say what the document is and whose.
 var headFields = []Field{

@@ -40,6 +40,7 @@ spec:
     period_seconds: 17
     failure_threshold: 24
   liveness_probe: *probe
+  readiness_probe: *probe
   load_balancing:
     external_load_balancer:
       enabled: false
@@ -62,7 +63,7 @@ func TestParse_ReadsEveryField(t *testing.T) {
 			CpuLimitMilli: 2000, CpuRequestMilli: 300, MemoryBytes: 2_000_000_000, DiskBytes: defaults.DiskBytes, Pids: defaults.Pids,
 		},
 		Scale:        &runwayv1.ScalePolicy{Min: 2, Max: 7},
-		StartupProbe: probe, LivenessProbe: probe,
+		StartupProbe: probe, LivenessProbe: probe, ReadinessProbe: probe,
 		Internal:       true,
 		RequestTimeout: durationpb.New(90 * time.Second), TerminationGrace: durationpb.New(30 * time.Second), DrainTimeout: durationpb.New(30 * time.Second),
 		Labels: map[string]string{
@@ -137,6 +138,22 @@ func TestParse_ChoosesProbes(t *testing.T) {
 				t.Errorf("got probe %q and port %d, want %q and %d", got, spec.GetContainerPort(), test.startup, test.port)
 			}
 		})
+	}
+}
+
+// With both, readiness_probe is asked; the question of startup_probe is not lost in
+// silence.
+func TestParse_SaysWhichProbeIsNotAsked(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, probes, warning string }{
+		{"other path", "startup_probe: {path: /up}, readiness_probe: {path: /ready}", "spec.startup_probe: /up is not asked, since readiness_probe says when a replica is ready; it only says how long the start may take"},
+		{"same path", "startup_probe: {path: /ready}, readiness_probe: {path: /ready}", ""},
+		{"readiness alone", "readiness_probe: {path: /ready}", ""},
+	} {
+		m := mustParse(t, head+"spec: {scalability: {min_instances: 1}, "+test.probes+"}\n")
+		if got := strings.Join(m.Warnings, "\n"); got != test.warning || m.Spec.GetReadinessProbe().GetPath() != "/ready" {
+			t.Errorf("%s: warnings %q and probe %v, want %q", test.name, got, m.Spec.GetReadinessProbe(), test.warning)
+		}
 	}
 }
 

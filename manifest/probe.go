@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"fmt"
+
 	"github.com/runway-platform/runway/proto/defaults"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -9,12 +11,12 @@ import (
 // worker has none: it is ready when it runs.
 func (d *draft) startupProbe(spec *runwayv1.RevisionSpec) (*runwayv1.Probe, string) {
 	if d.probes[startup].declared {
-		return d.declaredProbe(startup), ""
+		return d.declaredProbe(startup), d.unasked()
 	}
 	p := defaults.StartupProbe(spec)
 	switch {
-	case p == nil:
-		return nil, ""
+	case p == nil, d.probes[readiness].declared:
+		return p, ""
 	case p.GetDeclared():
 		return p, "no startup_probe and no endpoint: a replica is ready when its liveness_probe passes"
 	case p.GetKind() == runwayv1.ProbeKind_PROBE_KIND_GRPC:
@@ -22,6 +24,16 @@ func (d *draft) startupProbe(spec *runwayv1.RevisionSpec) (*runwayv1.Probe, stri
 	default:
 		return p, "no startup_probe: a replica is ready when GET / answers below 500"
 	}
+}
+
+// unasked says which question of the startup probe is not asked: a replica is ready when
+// its readiness probe passes.
+func (d *draft) unasked() string {
+	p, asked := d.probes[startup], d.probes[readiness]
+	if question := p.path + p.grpcService; asked.declared && question != "" && question != asked.path+asked.grpcService {
+		return fmt.Sprintf("spec.startup_probe: %s is not asked, since readiness_probe says when a replica is ready; it only says how long the start may take", question)
+	}
+	return ""
 }
 
 // declaredProbe is the probe of a block. Without path and grpc_service it asks for

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runway-platform/runway/proto/code"
@@ -29,7 +30,7 @@ func (w *walker) checkTogether(top position) {
 			fmt.Sprintf("spec.resources.requests.memory of %d bytes is above limits.memory of %d", d.memoryRequest, d.memory), "raise the limit or lower the request")
 	}
 	w.checkProtocols()
-	for slot, block := range []string{"spec.startup_probe", "spec.liveness_probe"} {
+	for slot, block := range []string{"spec.startup_probe", "spec.liveness_probe", "spec.readiness_probe"} {
 		if p := d.probes[slot]; p.path != "" && p.grpcService != "" {
 			w.add(w.at(block+".grpc_service"), code.ManifestValue, block+" has both path and grpc_service", "keep the one that the process answers")
 		}
@@ -90,6 +91,9 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 	if d.probes[liveness].declared {
 		spec.LivenessProbe = d.declaredProbe(liveness)
 	}
+	if d.probes[readiness].declared {
+		spec.ReadinessProbe = d.declaredProbe(readiness)
+	}
 	startupProbe, warning := d.startupProbe(spec)
 	spec.StartupProbe = startupProbe
 	if warning != "" {
@@ -131,7 +135,7 @@ func (d *draft) resources() *runwayv1.Resources {
 // worker is a service without an endpoint and without a probe: nothing is asked of
 // its port, so that it has none.
 func (d *draft) worker() bool {
-	return !d.public && !d.internal && !d.probes[startup].declared && !d.probes[liveness].declared
+	return !d.public && !d.internal && !slices.ContainsFunc(d.probes[:], func(p probe) bool { return p.declared })
 }
 
 func seconds(n int64) *durationpb.Duration {

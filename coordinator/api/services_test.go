@@ -135,6 +135,7 @@ func TestDeploy_Refuses(t *testing.T) {
 			r.Spec.Labels = map[string]string{"a": strings.Repeat("x", 1000)}
 		}, code.SpecInvalid},
 		{"probe without kind", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe = &runwayv1.Probe{} }, code.SpecInvalid},
+		{"readiness probe without kind", func(r *runwayv1.DeployRequest) { r.Spec.ReadinessProbe = &runwayv1.Probe{} }, code.SpecInvalid},
 		{"probe with a host", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Path = "http://evil/" }, code.SpecInvalid},
 		{"probe with a line end", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Path = "/\r\nHost: evil" }, code.SpecInvalid},
 		{"endless drain", func(r *runwayv1.DeployRequest) { r.Spec.DrainTimeout = durationpb.New(100 * time.Hour) }, code.SpecInvalid},

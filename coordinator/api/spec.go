@@ -61,7 +61,7 @@ func complete(given *runwayv1.RevisionSpec) (*runwayv1.RevisionSpec, []string, e
 	if spec.GetContainerPort() != 0 && spec.GetStartupProbe() == nil {
 		spec.StartupProbe = defaults.StartupProbe(spec)
 	}
-	if given.GetStartupProbe() == nil && spec.GetStartupProbe() != nil && !spec.GetStartupProbe().GetDeclared() {
+	if given.GetStartupProbe() == nil && given.GetReadinessProbe() == nil && spec.GetStartupProbe() != nil && !spec.GetStartupProbe().GetDeclared() {
 		warnings = append(warnings, "no startup_probe is declared: any answer below 500 on / counts as ready")
 	}
 	setDuration(&spec.RequestTimeout, defaults.RequestTimeout)
@@ -101,7 +101,9 @@ func checkSpec(spec *runwayv1.RevisionSpec) error {
 			return err
 		}
 	}
-	for name, probe := range map[string]*runwayv1.Probe{"startup_probe": spec.GetStartupProbe(), "liveness_probe": spec.GetLivenessProbe()} {
+	for name, probe := range map[string]*runwayv1.Probe{
+		"startup_probe": spec.GetStartupProbe(), "liveness_probe": spec.GetLivenessProbe(), "readiness_probe": spec.GetReadinessProbe(),
+	} {
 		if err := checkProbe(name, probe); err != nil {
 			return err
 		}

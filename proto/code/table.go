@@ -105,7 +105,7 @@ var table = []Entry{
 	{OutOfMemory, "out_of_memory", "the kernel killed the process at its memory limit", "the limit is below what the process needs", "raise resources.limits.memory or reduce what the process keeps"},
 	{PortNeverBound, "port_never_bound", "the process runs but does not listen on its port", "another port, or only on loopback", "listen on 0.0.0.0:$PORT, or set container_port to the port that is used"},
 	{ProbeTimeout, "probe_timeout", "the probe got no answer in time", "the process is busy or blocked", "raise timeout_seconds, or answer the probe without other work"},
-	{ProbeFailed, "probe_failed", "the probe was answered with a failure", "the path is wrong or the process is not ready", "check startup_probe.path and the answer shown"},
+	{ProbeFailed, "probe_failed", "the probe was answered with a failure", "the path is wrong or the process is not ready", "check the path of startup_probe or readiness_probe, and the answer shown"},
 	{LivenessFailed, "liveness_failed", "the replica stopped answering its liveness probe", "a deadlock or overload", "the replica was restarted; read `runwayctl logs SERVICE --previous`"},
 	{ServiceNotFound, "service_not_found", "there is no such service", "a mistyped name, space or environment", "list them with `runwayctl status`; choose with -s SPACE and -e ENVIRONMENT"},
 	{ServiceDeleting, "service_deleting", "the service is being deleted", "somebody asked for it", "wait until it is gone, then deploy again"},

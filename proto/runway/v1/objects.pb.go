@@ -1552,9 +1552,12 @@ type RevisionSpec struct {
 	// Ownership labels from the manifest's metadata.
 	Labels map[string]string `protobuf:"bytes,14,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Overrides the image's entrypoint and command when not empty.
-	Command       []string `protobuf:"bytes,15,rep,name=command,proto3" json:"command,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Command []string `protobuf:"bytes,15,rep,name=command,proto3" json:"command,omitempty"`
+	// Asked instead of the startup probe, which then only says how long a start may
+	// take. Absent: the startup probe says when a replica is ready.
+	ReadinessProbe *Probe `protobuf:"bytes,16,opt,name=readiness_probe,json=readinessProbe,proto3" json:"readiness_probe,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RevisionSpec) Reset() {
@@ -1688,6 +1691,13 @@ func (x *RevisionSpec) GetLabels() map[string]string {
 func (x *RevisionSpec) GetCommand() []string {
 	if x != nil {
 		return x.Command
+	}
+	return nil
+}
+
+func (x *RevisionSpec) GetReadinessProbe() *Probe {
+	if x != nil {
+		return x.ReadinessProbe
 	}
 	return nil
 }
@@ -4201,7 +4211,7 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x03max\x18\x02 \x01(\rR\x03max\"A\n" +
 	"\x05Image\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12\x1a\n" +
-	"\bresolved\x18\x02 \x01(\tR\bresolved\"\xde\x06\n" +
+	"\bresolved\x18\x02 \x01(\tR\bresolved\"\x99\a\n" +
 	"\fRevisionSpec\x12&\n" +
 	"\x05image\x18\x01 \x01(\v2\x10.runway.v1.ImageR\x05image\x12%\n" +
 	"\x0econtainer_port\x18\x02 \x01(\rR\rcontainerPort\x12/\n" +
@@ -4218,7 +4228,8 @@ const file_runway_v1_objects_proto_rawDesc = "" +
 	"\x11termination_grace\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10terminationGrace\x12>\n" +
 	"\rdrain_timeout\x18\r \x01(\v2\x19.google.protobuf.DurationR\fdrainTimeout\x12;\n" +
 	"\x06labels\x18\x0e \x03(\v2#.runway.v1.RevisionSpec.LabelsEntryR\x06labels\x12\x18\n" +
-	"\acommand\x18\x0f \x03(\tR\acommand\x1a6\n" +
+	"\acommand\x18\x0f \x03(\tR\acommand\x129\n" +
+	"\x0freadiness_probe\x18\x10 \x01(\v2\x10.runway.v1.ProbeR\x0ereadinessProbe\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
@@ -4614,73 +4625,74 @@ var file_runway_v1_objects_proto_depIdxs = []int32{
 	54, // 23: runway.v1.RevisionSpec.termination_grace:type_name -> google.protobuf.Duration
 	54, // 24: runway.v1.RevisionSpec.drain_timeout:type_name -> google.protobuf.Duration
 	51, // 25: runway.v1.RevisionSpec.labels:type_name -> runway.v1.RevisionSpec.LabelsEntry
-	9,  // 26: runway.v1.Revision.meta:type_name -> runway.v1.Meta
-	10, // 27: runway.v1.Revision.workload:type_name -> runway.v1.WorkloadKey
-	22, // 28: runway.v1.Revision.spec:type_name -> runway.v1.RevisionSpec
-	9,  // 29: runway.v1.Deployment.meta:type_name -> runway.v1.Meta
-	10, // 30: runway.v1.Deployment.workload:type_name -> runway.v1.WorkloadKey
-	27, // 31: runway.v1.Deployment.spec:type_name -> runway.v1.DeploymentSpec
-	28, // 32: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
-	25, // 33: runway.v1.Deployment.report:type_name -> runway.v1.DeploymentReport
-	53, // 34: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
-	53, // 35: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
-	26, // 36: runway.v1.DeploymentReport.revisions:type_name -> runway.v1.RevisionRequests
-	3,  // 37: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
-	11, // 38: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
-	53, // 39: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
-	53, // 40: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
-	53, // 41: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
-	30, // 42: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
-	29, // 43: runway.v1.DeploymentStatus.before:type_name -> runway.v1.DeploymentBefore
-	9,  // 44: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
-	10, // 45: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
-	11, // 46: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
-	9,  // 47: runway.v1.Replica.meta:type_name -> runway.v1.Meta
-	10, // 48: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
-	33, // 49: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
-	34, // 50: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
-	35, // 51: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
-	4,  // 52: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
-	53, // 53: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
-	5,  // 54: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
-	53, // 55: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
-	53, // 56: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
-	11, // 57: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
-	9,  // 58: runway.v1.Node.meta:type_name -> runway.v1.Meta
-	37, // 59: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
-	38, // 60: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
-	39, // 61: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
-	52, // 62: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
-	6,  // 63: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
-	53, // 64: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
-	9,  // 65: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
-	41, // 66: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
-	42, // 67: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
-	7,  // 68: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
-	53, // 69: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
-	11, // 70: runway.v1.IngressStatus.cause:type_name -> runway.v1.Cause
-	43, // 71: runway.v1.IngressStatus.problems:type_name -> runway.v1.RouteProblem
-	44, // 72: runway.v1.IngressStatus.refusal:type_name -> runway.v1.RouteRefusal
-	10, // 73: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
-	11, // 74: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
-	10, // 75: runway.v1.RouteRefusal.going:type_name -> runway.v1.WorkloadKey
-	9,  // 76: runway.v1.DeletedWorkload.meta:type_name -> runway.v1.Meta
-	10, // 77: runway.v1.DeletedWorkload.workload:type_name -> runway.v1.WorkloadKey
-	9,  // 78: runway.v1.RemovedMachine.meta:type_name -> runway.v1.Meta
-	9,  // 79: runway.v1.Token.meta:type_name -> runway.v1.Meta
-	8,  // 80: runway.v1.Token.role:type_name -> runway.v1.Role
-	53, // 81: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 82: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
-	8,  // 83: runway.v1.JoinToken.role:type_name -> runway.v1.Role
-	53, // 84: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 85: runway.v1.Event.meta:type_name -> runway.v1.Meta
-	53, // 86: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
-	10, // 87: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
-	88, // [88:88] is the sub-list for method output_type
-	88, // [88:88] is the sub-list for method input_type
-	88, // [88:88] is the sub-list for extension type_name
-	88, // [88:88] is the sub-list for extension extendee
-	0,  // [0:88] is the sub-list for field type_name
+	18, // 26: runway.v1.RevisionSpec.readiness_probe:type_name -> runway.v1.Probe
+	9,  // 27: runway.v1.Revision.meta:type_name -> runway.v1.Meta
+	10, // 28: runway.v1.Revision.workload:type_name -> runway.v1.WorkloadKey
+	22, // 29: runway.v1.Revision.spec:type_name -> runway.v1.RevisionSpec
+	9,  // 30: runway.v1.Deployment.meta:type_name -> runway.v1.Meta
+	10, // 31: runway.v1.Deployment.workload:type_name -> runway.v1.WorkloadKey
+	27, // 32: runway.v1.Deployment.spec:type_name -> runway.v1.DeploymentSpec
+	28, // 33: runway.v1.Deployment.status:type_name -> runway.v1.DeploymentStatus
+	25, // 34: runway.v1.Deployment.report:type_name -> runway.v1.DeploymentReport
+	53, // 35: runway.v1.DeploymentReport.since:type_name -> google.protobuf.Timestamp
+	53, // 36: runway.v1.DeploymentReport.until:type_name -> google.protobuf.Timestamp
+	26, // 37: runway.v1.DeploymentReport.revisions:type_name -> runway.v1.RevisionRequests
+	3,  // 38: runway.v1.DeploymentStatus.phase:type_name -> runway.v1.DeploymentPhase
+	11, // 39: runway.v1.DeploymentStatus.cause:type_name -> runway.v1.Cause
+	53, // 40: runway.v1.DeploymentStatus.started_at:type_name -> google.protobuf.Timestamp
+	53, // 41: runway.v1.DeploymentStatus.ended_at:type_name -> google.protobuf.Timestamp
+	53, // 42: runway.v1.DeploymentStatus.progressed_at:type_name -> google.protobuf.Timestamp
+	30, // 43: runway.v1.DeploymentStatus.targets:type_name -> runway.v1.DeploymentTarget
+	29, // 44: runway.v1.DeploymentStatus.before:type_name -> runway.v1.DeploymentBefore
+	9,  // 45: runway.v1.Wanted.meta:type_name -> runway.v1.Meta
+	10, // 46: runway.v1.Wanted.workload:type_name -> runway.v1.WorkloadKey
+	11, // 47: runway.v1.Wanted.unplaced:type_name -> runway.v1.Cause
+	9,  // 48: runway.v1.Replica.meta:type_name -> runway.v1.Meta
+	10, // 49: runway.v1.Replica.workload:type_name -> runway.v1.WorkloadKey
+	33, // 50: runway.v1.Replica.plan:type_name -> runway.v1.ReplicaPlan
+	34, // 51: runway.v1.Replica.status:type_name -> runway.v1.ReplicaStatus
+	35, // 52: runway.v1.Replica.routing:type_name -> runway.v1.ReplicaRouting
+	4,  // 53: runway.v1.ReplicaPlan.goal:type_name -> runway.v1.Goal
+	53, // 54: runway.v1.ReplicaPlan.drain_since:type_name -> google.protobuf.Timestamp
+	5,  // 55: runway.v1.ReplicaStatus.phase:type_name -> runway.v1.ReplicaPhase
+	53, // 56: runway.v1.ReplicaStatus.started_at:type_name -> google.protobuf.Timestamp
+	53, // 57: runway.v1.ReplicaStatus.ready_at:type_name -> google.protobuf.Timestamp
+	11, // 58: runway.v1.ReplicaStatus.cause:type_name -> runway.v1.Cause
+	9,  // 59: runway.v1.Node.meta:type_name -> runway.v1.Meta
+	37, // 60: runway.v1.Node.spec:type_name -> runway.v1.NodeSpec
+	38, // 61: runway.v1.Node.facts:type_name -> runway.v1.NodeFacts
+	39, // 62: runway.v1.Node.status:type_name -> runway.v1.NodeStatus
+	52, // 63: runway.v1.NodeFacts.labels:type_name -> runway.v1.NodeFacts.LabelsEntry
+	6,  // 64: runway.v1.NodeStatus.phase:type_name -> runway.v1.NodePhase
+	53, // 65: runway.v1.NodeStatus.phase_since:type_name -> google.protobuf.Timestamp
+	9,  // 66: runway.v1.Ingress.meta:type_name -> runway.v1.Meta
+	41, // 67: runway.v1.Ingress.facts:type_name -> runway.v1.IngressFacts
+	42, // 68: runway.v1.Ingress.status:type_name -> runway.v1.IngressStatus
+	7,  // 69: runway.v1.IngressStatus.phase:type_name -> runway.v1.IngressPhase
+	53, // 70: runway.v1.IngressStatus.phase_since:type_name -> google.protobuf.Timestamp
+	11, // 71: runway.v1.IngressStatus.cause:type_name -> runway.v1.Cause
+	43, // 72: runway.v1.IngressStatus.problems:type_name -> runway.v1.RouteProblem
+	44, // 73: runway.v1.IngressStatus.refusal:type_name -> runway.v1.RouteRefusal
+	10, // 74: runway.v1.RouteProblem.workload:type_name -> runway.v1.WorkloadKey
+	11, // 75: runway.v1.RouteProblem.cause:type_name -> runway.v1.Cause
+	10, // 76: runway.v1.RouteRefusal.going:type_name -> runway.v1.WorkloadKey
+	9,  // 77: runway.v1.DeletedWorkload.meta:type_name -> runway.v1.Meta
+	10, // 78: runway.v1.DeletedWorkload.workload:type_name -> runway.v1.WorkloadKey
+	9,  // 79: runway.v1.RemovedMachine.meta:type_name -> runway.v1.Meta
+	9,  // 80: runway.v1.Token.meta:type_name -> runway.v1.Meta
+	8,  // 81: runway.v1.Token.role:type_name -> runway.v1.Role
+	53, // 82: runway.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 83: runway.v1.JoinToken.meta:type_name -> runway.v1.Meta
+	8,  // 84: runway.v1.JoinToken.role:type_name -> runway.v1.Role
+	53, // 85: runway.v1.JoinToken.expires_at:type_name -> google.protobuf.Timestamp
+	9,  // 86: runway.v1.Event.meta:type_name -> runway.v1.Meta
+	53, // 87: runway.v1.Event.at:type_name -> google.protobuf.Timestamp
+	10, // 88: runway.v1.Event.workload:type_name -> runway.v1.WorkloadKey
+	89, // [89:89] is the sub-list for method output_type
+	89, // [89:89] is the sub-list for method input_type
+	89, // [89:89] is the sub-list for extension type_name
+	89, // [89:89] is the sub-list for extension extendee
+	0,  // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_objects_proto_init() }
