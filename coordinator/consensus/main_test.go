@@ -3,8 +3,10 @@ package consensus
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,8 +40,29 @@ func onDisk(dir string, log *slog.Logger) Config {
 	}
 }
 
+// testLogger writes to the test's output until the test ends. Raft does not wait for the
+// goroutines that serve connections, and they tell of the end of their transport.
 func testLogger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), nil))
+	to := &output{to: t.Output()}
+	t.Cleanup(to.end)
+	return slog.New(slog.NewTextHandler(to, nil))
+}
+
+type output struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to.Write(p)
+}
+
+func (o *output) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.to = io.Discard
 }
 
 // start starts a member that leads, and stops it with the test.
