@@ -23,7 +23,7 @@ func (a *app) contextCommand() *cobra.Command {
 		RunE:    func(*cobra.Command, []string) error { return a.listContexts() },
 	}
 	use := &cobra.Command{
-		Use: "use NAME", Short: "Make a context the one that is used", Args: exactly("NAME"),
+		Use: "use CONTEXT", Short: "Make a context the one that is used", Args: exactly("CONTEXT"),
 		Long:    "Use writes the choice into the configuration file. For one command alone use --context.",
 		Example: "  runwayctl context use production",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.useContext(args[0]) },

@@ -18,14 +18,14 @@ func (a *app) deploymentsCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.listDeployments(cmd.Context(), args[0]) },
 	}
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show one deployment", Args: exactly("ID"),
+		Use: "show DEPLOYMENT", Short: "Show one deployment", Args: exactly("DEPLOYMENT"),
 		Long: "Show prints one deployment: what it moved to which revision, its phase, its times, and for one that failed\n" +
 			"the cause with evidence and fix.",
 		Example: "  runwayctl deployments show 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.showDeployment(cmd.Context(), args[0]) },
 	}
 	attach := &cobra.Command{
-		Use: "attach ID", Short: "Follow a deployment to its end, as deploy does", Args: exactly("ID"),
+		Use: "attach DEPLOYMENT", Short: "Follow a deployment to its end, as deploy does", Args: exactly("DEPLOYMENT"),
 		Long: "Attach follows a deployment that goes on after an interrupted or detached deploy, and ends with the exit\n" +
 			"code that deploy would have had.",
 		Example: "  runwayctl deployments attach 01JD3V",
@@ -38,14 +38,14 @@ func (a *app) deploymentsCommand() *cobra.Command {
 	}
 	wait.registerTimeout(attach)
 	cancel := &cobra.Command{
-		Use: "cancel ID", Short: "Cancel a deployment; the revision before it serves on", Args: exactly("ID"),
+		Use: "cancel DEPLOYMENT", Short: "Cancel a deployment; the revision before it serves on", Args: exactly("DEPLOYMENT"),
 		Long: "Cancel ends a deployment in progress: its replicas go and the revision before it is made whole again. See the\n" +
 			"end with: runwayctl deployments attach ID.",
 		Example: "  runwayctl deployments cancel 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.cancelDeployment(cmd.Context(), args[0]) },
 	}
 	report := &cobra.Command{
-		Use: "report ID", Short: "Show what was served during a deployment", Args: exactly("ID"),
+		Use: "report DEPLOYMENT", Short: "Show what was served during a deployment", Args: exactly("DEPLOYMENT"),
 		Long:    "Report shows how many requests the ingresses answered while a deployment was in\nprogress, by which revision, and how many failed.",
 		Example: "  runwayctl deployments report 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.showReport(cmd.Context(), args[0]) },

@@ -24,8 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // run is one run of the command line against a fake cluster.
 type run struct {
-	fake  *clitest.Fake
-	args  string
+	fake *clitest.Fake
+	args string
+	// words are further arguments, which may be empty or have spaces.
+	words []string
 	env   map[string]string
 	stdin string
 	// tty makes every stream a terminal.
@@ -73,7 +75,7 @@ func (r *run) do(t *testing.T) outcome {
 			r.dialled = c
 			return conn{r.fake.Start(t), r.expires}, c.Validate()
 		},
-	}, strings.Fields(strings.ReplaceAll(r.args, "DIR", r.dir)))
+	}, append(strings.Fields(strings.ReplaceAll(r.args, "DIR", r.dir)), r.words...))
 	return outcome{exit, r.hide(stdout.String()), r.hide(stderr.String())}
 }
 

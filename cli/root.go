@@ -25,7 +25,12 @@ func (a *app) root() *cobra.Command {
 			"11 superseded or cancelled, 130 interrupted.",
 		Example:       "  runwayctl deploy web --image registry.example.com/web:1.4\n  runwayctl status\n  runwayctl why web",
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.globals.settle(a.Process, cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Name() == cobra.ShellCompRequestCmd {
+				return nil // the flags of the line that is typed are settled when names are wanted
+			}
+			return a.globals.settle(a.Process, cmd)
+		},
 	}
 	a.globals.register(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%v", err) })
@@ -38,6 +43,7 @@ func (a *app) root() *cobra.Command {
 		a.revisionsCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.deploymentsCommand())
 	addTo(root, groupAdmin,
 		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.completionCommand(), a.versionCommand())
+	a.complete(root)
 	return root
 }
 

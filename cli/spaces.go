@@ -30,13 +30,13 @@ func (a *app) spacesCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listSpaces(cmd.Context()) },
 	}
 	show := &cobra.Command{
-		Use: "show NAME", Short: "Show a space and its parts", Args: exactly("NAME"),
+		Use: "show SPACE", Short: "Show a space and its parts", Args: exactly("SPACE"),
 		Long:    "Show prints a space and each of its parts: which are there, and what is still missing.",
 		Example: "  runwayctl spaces show shop",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.showSpace(cmd.Context(), args[0]) },
 	}
 	remove := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a space and wait until it is gone", Args: exactly("NAME"),
+		Use: "delete SPACE", Short: "Delete a space and wait until it is gone", Args: exactly("SPACE"),
 		Long: "Delete removes a space after a question and waits until it is gone. One with services is refused without\n" +
 			"--with-services.",
 		Example: "  runwayctl spaces delete shop --with-services -y",

@@ -48,7 +48,7 @@ func (a *app) tokensCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listTokens(cmd.Context()) },
 	}
 	revoke := &cobra.Command{
-		Use: "revoke ID", Short: "Make a token invalid", Args: exactly("ID"),
+		Use: "revoke TOKEN", Short: "Make a token invalid", Args: exactly("TOKEN"),
 		Long:    "Revoke ends a token at once, on every coordinator. Find its ID with: runwayctl tokens list.",
 		Example: "  runwayctl tokens revoke 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.revokeToken(cmd.Context(), args[0]) },
