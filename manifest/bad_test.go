@@ -153,7 +153,7 @@ func TestParse_RefusesFieldsThatAreNotBuilt(t *testing.T) {
 		if f.Built() {
 			continue
 		}
-		_, err := Parse("runway.yml", []byte(nested(f.Path, "1")))
+		_, err := Parse("runway.yml", []byte(documentWith(f, "1")))
 		var problems Errors
 		if !errors.As(err, &problems) || !hasProblem(problems, code.ManifestNotBuilt, f.Path+" is not built yet") {
 			t.Errorf("%s: got %v, want %s by name", f.Path, err, code.ManifestNotBuilt)
@@ -173,12 +173,24 @@ func TestParse_ChecksEveryBuiltField(t *testing.T) {
 		if f.rule.shape == list {
 			value, message = "1", f.Path+" is the number 1"
 		}
-		_, err := Parse("runway.yml", []byte(nested(f.Path, value)))
+		_, err := Parse("runway.yml", []byte(documentWith(f, value)))
 		var problems Errors
 		if !errors.As(err, &problems) || !hasProblem(problems, code.ManifestValue, message) {
 			t.Errorf("%s: got %v, want %s", f.Path, err, code.ManifestValue)
 		}
 	}
+}
+
+// documentWith is a document of a kind that has the field, with a value of it.
+func documentWith(f Field, value string) string {
+	text := nested(f.Path, value)
+	switch {
+	case f.Path == "kind" || f.rule.in == 0 || f.rule.in&service != 0:
+		return text
+	case f.rule.in == overlay:
+		return "kind: RunwayKubernetesDeployment\nweb:\n  " + strings.ReplaceAll(text, "\n", "\n  ") + "\n"
+	}
+	return "kind: RunwayKubernetesService\n" + text
 }
 
 func hasProblem(problems Errors, id code.Code, message string) bool {

@@ -24,23 +24,31 @@ type draft struct {
 	backend          string
 	internalBackend  string // empty: not named
 	memoryRequest    int64  // 0: not named
-	regions          []string
+	env              map[string]string
+	command          []string
+	diskLimit        int64 // 0: not named
+	diskRequest      int64 // 0: not named
 	// cloud holds the last value that has no effect.
 	cloud struct {
 		flag bool
 		word string
+		list []string
 	}
 	probes [3]probe
 }
 
-func newDraft() *draft {
-	return &draft{
-		apiVersion: APIVersion, labels: map[string]string{},
+func newDraft(in format) *draft {
+	d := &draft{
+		apiVersion: APIVersion, labels: map[string]string{}, env: map[string]string{},
 		port: defaults.ContainerPort, requestTimeout: inSeconds(defaults.RequestTimeout),
 		cpuLimit: defaults.CPULimitMilli, memory: defaults.MemoryBytes, max: defaults.MaxReplicas,
 		public: true, internal: true, backend: backendHTTPS,
 		probes: [3]probe{newProbe(), newProbe(), newProbe()},
 	}
+	if in != service {
+		d.min, d.max, d.memory = kubernetesMin, kubernetesMax, kubernetesMemory
+	}
+	return d
 }
 
 // probe is one block of probe fields, in seconds.

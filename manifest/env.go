@@ -46,9 +46,11 @@ func readEnv(file string, root *yaml.Node) (map[string]string, Errors) {
 			continue
 		}
 		first[key.Value] = key.Line
-		if c.checkVariable(key, value) {
-			env[key.Value] = scalarText(value)
+		if wrong := checkVariable(key, value); wrong != nil {
+			c.add(positionOf(wrong.at), wrong.code, wrong.message, wrong.fix)
+			continue
 		}
+		env[key.Value] = scalarText(value)
 	}
 	if len(env) > maxVariables {
 		c.add(positionOf(root), code.EnvironmentVariable, fmt.Sprintf("the file has %d variables, more than %d", len(env), maxVariables), "keep data in the image or in a file of its own")
@@ -64,23 +66,21 @@ func scalarText(n *yaml.Node) string {
 	return n.Value
 }
 
-// checkVariable says whether a line of an env file may be used.
-func (c *collector) checkVariable(key, value *yaml.Node) bool {
-	if fault, fix := nameFaultOfVariable(key); fault != "" {
-		c.add(positionOf(key), code.EnvironmentVariable, fault, fix)
-		return false
+// checkVariable says why a variable may not be used; nil when it may.
+func checkVariable(key, value *yaml.Node) *fault {
+	if message, fix := nameFaultOfVariable(key); message != "" {
+		return &fault{key, code.EnvironmentVariable, message, fix}
 	}
+	wrong := func(message, fix string) *fault { return &fault{value, code.EnvironmentVariable, message, fix} }
 	switch {
 	case value.Kind != yaml.ScalarNode:
-		c.add(positionOf(value), code.EnvironmentVariable, key.Value+" is "+describe(value), "write one value; quote JSON as 'TEXT'")
+		return wrong(key.Value+" is "+describe(value), "write one value; quote JSON as 'TEXT'")
 	case strings.ContainsRune(value.Value, 0):
-		c.add(positionOf(value), code.EnvironmentVariable, key.Value+" has a NUL byte", "an environment variable cannot hold one; encode the value")
+		return wrong(key.Value+" has a NUL byte", "an environment variable cannot hold one; encode the value")
 	case len(value.Value) > maxEnvValueBytes:
-		c.add(positionOf(value), code.EnvironmentVariable, fmt.Sprintf("%s has %d bytes, more than %d", key.Value, len(value.Value), maxEnvValueBytes), "put large data into the image")
-	default:
-		return true
+		return wrong(fmt.Sprintf("%s has %d bytes, more than %d", key.Value, len(value.Value), maxEnvValueBytes), "put large data into the image")
 	}
-	return false
+	return nil
 }
 
 func nameFaultOfVariable(key *yaml.Node) (fault, fix string) {

@@ -12,8 +12,15 @@ import (
 // extendsBase is the one value of extends: runway.yml in the same folder.
 const extendsBase = "base"
 
+// valuesName begins the name of the file that holds for every environment of a
+// Kubernetes service.
+const valuesName = "default-values"
+
 // readBase reads the file that top is merged over.
 func readBase(top part) (part, *Problem) {
+	if top.format() == overlay {
+		return readValues(top)
+	}
 	path := filepath.Join(filepath.Dir(top.file), baseName)
 	if filepath.Base(top.file) == baseName {
 		return part{}, extendsProblem(top, baseName+" cannot extend itself", "remove extends")
@@ -26,6 +33,16 @@ func readBase(top part) (part, *Problem) {
 		problem = extendsProblem(base, fmt.Sprintf("it is the base of %s", top.file), "remove extends")
 	}
 	return base, problem
+}
+
+// readValues reads the values that the overlay of an environment is merged over.
+func readValues(top part) (part, *Problem) {
+	for _, ending := range yamlEndings {
+		if path := filepath.Join(filepath.Dir(top.file), valuesName+ending); isFile(path) {
+			return readPart(path)
+		}
+	}
+	return part{}, unreadable(top.file, "there is no "+valuesName+".yaml beside it", "write the values that hold for every environment there")
 }
 
 func extendsProblem(p part, why, fix string) *Problem {

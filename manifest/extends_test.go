@@ -57,7 +57,7 @@ func TestLoad_PlacesProblemsOfMergedFiles(t *testing.T) {
 	for _, test := range []struct{ name, base, overlay, want string }{
 		{
 			"one in each", baseManifest + "  foo: 1\n", "extends: base\nspec:\n  container_port: 0\n",
-			"DIR/runway.yml:10:3: RW-8003 unknown field spec.foo; fields here are image, container_port, request_timeout, request_based_billing, resources, scalability, startup_probe, liveness_probe, readiness_probe, load_balancing\n" +
+			"DIR/runway.yml:10:3: RW-8003 unknown field spec.foo; fields here are image, command, environment, container_port, request_timeout, request_based_billing, resources, scalability, startup_probe, liveness_probe, readiness_probe, load_balancing\n" +
 				"DIR/runway-staging.yml:3:19: RW-8005 spec.container_port is the number 0; write a whole number from 1 to 65535, without quotes",
 		},
 		{

@@ -56,6 +56,8 @@ func (f Field) holds(n *yaml.Node) bool {
 		return n.Kind == yaml.MappingNode || isNull(n)
 	case list:
 		return n.Kind == yaml.SequenceNode
+	case free:
+		return n.Kind == yaml.MappingNode || isNull(n)
 	}
 	return n.Kind == yaml.ScalarNode
 }
@@ -71,6 +73,17 @@ func (t table) find(path string) (Field, bool) {
 		}
 	}
 	return Field{}, false
+}
+
+// of returns the rows that documents of a format may have.
+func (t table) of(in format) table {
+	var rows table
+	for _, f := range t {
+		if f.rule.in == 0 || f.rule.in&in != 0 {
+			rows = append(rows, f)
+		}
+	}
+	return rows
 }
 
 // lookup returns the row of a key below parent.

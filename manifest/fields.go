@@ -25,13 +25,13 @@ const rolling = "rolling"
 
 // fields lists everything that a RunwayService may say. Known fields that are not
 // built are rows too, so that they are refused by name instead of as a mistake.
-var fields = table(slices.Concat(headFields, runFields, probeFields(startup), probeFields(liveness), probeFields(readiness), reachFields))
+var fields = table(slices.Concat(headFields, runFields, probeFields(startup), probeFields(liveness), probeFields(readiness), reachFields, kubernetesFields))
 
 // headFields say what the document is and whose.
 var headFields = []Field{
 	{"apiVersion", "Version of this format.", APIVersion, apiVersion()},
-	{"kind", "Kind of the document.", "", text(Kind, func(d *draft) *string { return &d.kind })},
-	{"extends", "In runway-ENV.yml: the file is merged over runway.yml instead of replacing it.", "", oneOf([]string{extendsBase}, func(d *draft) *string { return &d.extends })},
+	{"kind", "Kind of the document.", "", text(Kind+", or a Kubernetes kind", func(d *draft) *string { return &d.kind })},
+	{"extends", "In runway-ENV.yml: the file is merged over runway.yml instead of replacing it.", "", only(service, oneOf([]string{extendsBase}, func(d *draft) *string { return &d.extends }))},
 
 	{"metadata", "Name and owners of the service.", "", mapping()},
 	{"metadata.name", "Name of the service; the name given at deploy time wins.", "", text("a name of at most 63 characters", func(d *draft) *string { return &d.name })},
@@ -39,6 +39,7 @@ var headFields = []Field{
 	{"metadata.department", "Label: department of the owner.", "", label("department")},
 	{"metadata.department_group", "Label: group in the department.", "", label("department_group")},
 	{"metadata.product_category", "Label: part of the product.", "", label("product_category")},
+	{"metadata.labels", "More labels; gitlab.com/department and its like are the labels above.", "", entries("label names and texts", maxLabels, labelEntry)},
 	{"metadata.owner", "Label: owner, in older manifests.", "", label("owner")},
 }
 
@@ -46,9 +47,11 @@ var headFields = []Field{
 var runFields = []Field{
 	{"spec", "What runs.", "", mapping()},
 	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft) *string { return &d.image })},
+	{"spec.command", "What runs instead of the entrypoint and command of the image.", "", words("a list of strings", func(d *draft) *[]string { return &d.command })},
+	{"spec.environment", "Environment variables; those of env-ENV.yml win.", "", entries("variable names and strings", maxVariables, variable)},
 	{"spec.container_port", "Port that the process listens on.", "8080", integer(1, 65535, func(d *draft) *int64 { return &d.port })},
 	{"spec.request_timeout", "Seconds until a request without an answer is given up.", "300", integer(1, 3600, func(d *draft) *int64 { return &d.requestTimeout })},
-	{"spec.regions", "Regions to run in.", "", instead(names("a list of different names", func(d *draft) *[]string { return &d.regions }), "replicas run in the first region of the cluster; names of a public cloud mean nothing to it")},
+	{"spec.regions", "Regions to run in.", "", instead(names("a list of different names", func(d *draft) *[]string { return &d.cloud.list }), "replicas run in the first region of the cluster; names of a public cloud mean nothing to it")},
 	{"spec.execution_environment", "Sandbox generation of a public cloud.", "", instead(oneOf([]string{"EXECUTION_ENVIRONMENT_GEN1", "EXECUTION_ENVIRONMENT_GEN2"}, cloudWord), "replicas run in containers that share the kernel of their node")},
 	{"spec.request_based_billing", "Processor time only during requests.", "", insteadOf(boolean(cloudFlag), "nothing is billed, and replicas may use their processor limit between requests too", isTrue)},
 
@@ -60,6 +63,9 @@ var runFields = []Field{
 	{"spec.resources.requests", "What is reserved.", "", mapping()},
 	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuRequest })},
 	{"spec.resources.requests.memory", "Memory that is reserved at least.", "", instead(quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.memoryRequest }), "spec.resources.limits.memory is reserved in full")},
+
+	{"spec.resources.requests.ephemeral-storage", "Disk that placement reserves for logs and the writable layer.", "the limit, else 256Mi", quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.diskRequest })},
+	{"spec.resources.limits.ephemeral-storage", "Disk that placement reserves when no request is named.", "", instead(quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.diskLimit }), "it is reserved, and a replica that writes more is not stopped")},
 
 	{"spec.scalability", "Number of replicas.", "", mapping()},
 	{"spec.scalability.min_instances", "Fewest replicas; 0 is kept at 1 until services wake from zero.", "0", integer(0, maxInstances, func(d *draft) *int64 { return &d.min })},
@@ -73,10 +79,10 @@ var reachFields = []Field{
 	{"spec.load_balancing", "Who may reach the service.", "", mapping()},
 	{"spec.load_balancing.external_load_balancer", "The public endpoint.", "", mapping()},
 	{"spec.load_balancing.external_load_balancer.enabled", "Published under the cluster's public domain.", "true", boolean(func(d *draft) *bool { return &d.public })},
-	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, oneOf(backends, func(d *draft) *string { return &d.backend })},
+	{"spec.load_balancing.external_load_balancer.backend_protocol", "What the process speaks: HTTP2 and grpc are HTTP/2 without TLS, the others HTTP/1.1.", backendHTTPS, only(service, oneOf(backends, func(d *draft) *string { return &d.backend }))},
 	{"spec.load_balancing.internal_load_balancer", "The endpoint for other services.", "", mapping()},
 	{"spec.load_balancing.internal_load_balancer.enabled", "Published in the internal zone.", "true", boolean(func(d *draft) *bool { return &d.internal })},
-	{"spec.load_balancing.internal_load_balancer.backend_protocol", "What the process speaks to other services; with both endpoints on, the same as external_load_balancer.backend_protocol.", "that of the public endpoint", oneOf(backends, func(d *draft) *string { return &d.internalBackend })},
+	{"spec.load_balancing.internal_load_balancer.backend_protocol", "What the process speaks to other services; with both endpoints on, the same as external_load_balancer.backend_protocol.", "that of the public endpoint", only(service, oneOf(backends, func(d *draft) *string { return &d.internalBackend }))},
 
 	{"spec.observability", "Metrics of the process itself.", "", mapping()},
 	{"spec.observability.scrape_targets", "Addresses with metrics.", "", notBuilt("remove it: request metrics come from the ingress")},

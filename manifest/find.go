@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/runway-platform/runway/proto/code"
@@ -13,6 +14,9 @@ const (
 	folder   = ".runway"
 	baseName = "runway.yml"
 )
+
+// yamlEndings are those of the files of Kubernetes services; the others end in .yml.
+var yamlEndings = []string{".yaml", ".yml"}
 
 // location is where the files of one manifest are.
 type location struct {
@@ -30,7 +34,11 @@ func find(src Source) (location, error) {
 		return named(src), nil
 	}
 	for _, dir := range candidates(src) {
-		if l, ok := inFolder(dir, src.Environment); ok {
+		l, ok := inFolder(dir, src.Environment)
+		if several := overlays(dir, src.Environment); ok && len(several) > 1 && slices.Contains(several, l.manifest) {
+			return location{}, Errors{{File: dir, Code: code.ManifestUnreadable, Message: "two manifests of one environment: " + strings.Join(several, ", "), Fix: "name one with -f FILE"}}
+		}
+		if ok {
 			return l, nil
 		}
 	}
@@ -67,12 +75,41 @@ func candidates(src Source) []string {
 // inFolder finds the manifest of an environment in one folder; runway-ENV.yml
 // replaces runway.yml.
 func inFolder(dir, environment string) (location, bool) {
-	for _, name := range []string{environmentName(environment), baseName} {
+	for _, name := range fileNames(environment) {
 		if path := filepath.Join(dir, name); isFile(path) {
 			return location{manifest: path, env: envFile(dir, environment)}, true
 		}
 	}
 	return location{}, false
+}
+
+// fileNames are the names that a manifest of an environment may have, best first. Of a
+// Kubernetes service it is the overlay, whose values are found beside it.
+func fileNames(environment string) []string {
+	names := []string{environmentName(environment), baseName}
+	for _, stem := range append(overlayStems(environment), valuesName) {
+		for _, ending := range yamlEndings {
+			names = append(names, stem+ending)
+		}
+	}
+	return names
+}
+
+func overlayStems(environment string) []string {
+	return []string{"eks-service-" + environment, "gke-service-" + environment}
+}
+
+// overlays lists the overlays of an environment in one folder.
+func overlays(dir, environment string) []string {
+	var found []string
+	for _, stem := range overlayStems(environment) {
+		for _, ending := range yamlEndings {
+			if path := filepath.Join(dir, stem+ending); isFile(path) {
+				found = append(found, path)
+			}
+		}
+	}
+	return found
 }
 
 // serviceFolders lists the folders below .runway that hold a manifest.
@@ -99,7 +136,7 @@ func looked(src Source) string {
 	if services := serviceFolders(src.path(), src.Environment); src.Service == "" && len(services) > 1 {
 		return "several services here: " + strings.Join(services, ", ")
 	}
-	return fmt.Sprintf("looked for %s and %s in %s", environmentName(src.Environment), baseName, strings.Join(candidates(src), ", "))
+	return fmt.Sprintf("looked for %s, %s and %s.yaml in %s", environmentName(src.Environment), baseName, valuesName, strings.Join(candidates(src), ", "))
 }
 
 func fixFor(src Source) string {

@@ -11,6 +11,9 @@ import (
 // problems, and never a crash.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(everyField))
+	f.Add([]byte(cloudManifest))
+	f.Add([]byte(kubernetesValues))
+	f.Add([]byte(kubernetesOverlay))
 	for _, bad := range badManifests {
 		f.Add([]byte(bad.input))
 	}

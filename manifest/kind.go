@@ -2,7 +2,7 @@ package manifest
 
 import (
 	"fmt"
-	"slices"
+	"path/filepath"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
@@ -19,10 +19,39 @@ const (
 	// the table. apiVersionBeta was written until the middle of 2024.
 	apiVersionDev  = "runway/v1+dev"
 	apiVersionBeta = "runway/v1.0.0-beta"
+
+	kindKubernetes = "RunwayKubernetesService"
+	kindGKE        = "RunwayGKEService" // its name in the beta
+	kindOverlay    = "RunwayKubernetesDeployment"
+	kindJob        = "RunwayJob"
 )
 
-// knownKinds exist and are not built.
-var knownKinds = []string{"RunwayJob", "RunwayKubernetesService", "RunwayKubernetesDeployment", "RunwayGKEService"}
+// format is which fields a document may have, as a bit, so that a field can name
+// several.
+type format uint8
+
+const (
+	// service is one document for everything.
+	service format = 1 << iota
+	// kubernetes is the part of a Kubernetes service that holds for every environment.
+	kubernetes
+	// overlay is what one environment merges over that, below the name of the service.
+	overlay
+)
+
+// formats are the kinds that are read.
+var formats = map[string]format{Kind: service, kindKubernetes: kubernetes, kindGKE: kubernetes, kindOverlay: overlay}
+
+// kind names the first kind that has a field.
+func (f format) kind() string {
+	switch {
+	case f&service != 0:
+		return Kind
+	case f&kubernetes != 0:
+		return kindKubernetes
+	}
+	return kindOverlay
+}
 
 // apiVersion reads every version with the same fields.
 func apiVersion() rule {
@@ -30,19 +59,61 @@ func apiVersion() rule {
 	return insteadOf(r, apiVersionBeta+" is read as "+APIVersion, func(n *yaml.Node) bool { return n.Value == apiVersionBeta })
 }
 
-func (w *walker) checkKind(top position) {
-	got := w.draft.kind
-	if _, named := w.seen["kind"]; !named {
-		w.add(top, code.ManifestMissing, "kind is missing", "add kind: "+Kind)
-		return
-	}
+// usualKind is the kind of a file by its name.
+func usualKind(file string) string {
+	name := filepath.Base(file)
 	switch {
-	case got == "" || got == Kind:
-	case slices.Contains(knownKinds, got):
-		w.add(w.at("kind"), code.ManifestNotBuilt, fmt.Sprintf("kind %s is not built yet", got), "write "+Kind)
-	default:
-		w.add(w.at("kind"), code.ManifestValue, "kind is "+quote(got), "write "+Kind)
+	case strings.HasPrefix(name, valuesName):
+		return kindKubernetes
+	case strings.HasPrefix(name, "eks-service-"), strings.HasPrefix(name, "gke-service-"):
+		return kindOverlay
 	}
+	return Kind
+}
+
+// format is the format of the kind that a file names, else of its usual kind.
+func (p part) format() format {
+	if f, known := formats[topValue(p.root, "kind")]; known {
+		return f
+	}
+	return formats[usualKind(p.file)]
+}
+
+// checkKind checks the kind of the part that was just read; before is the part that
+// it is merged over, if there is one.
+func (w *walker) checkKind(p part, before *part) {
+	got := topValue(p.root, "kind")
+	_, known := formats[got]
+	_, named := w.here["kind"]
+	at := w.at("kind")
+	switch {
+	case !named && (before == nil || p.format() == overlay):
+		w.add(positionOf(p.root), code.ManifestMissing, "kind is missing", "add kind: "+usualKind(p.file))
+	case got == kindJob:
+		w.add(at, code.ManifestNotBuilt, "kind "+kindJob+" is not built yet", "write "+Kind)
+	case named && got != "" && !known:
+		w.add(at, code.ManifestValue, "kind is "+quote(got), nearestKind(got))
+	case before != nil && !merges(before.format(), p.format()):
+		w.add(at, code.ManifestValue, fmt.Sprintf("kind %s is merged over kind %s of %s", got, topValue(before.root, "kind"), before.file), "write the kinds that belong together")
+	}
+}
+
+// merges says whether a file of a format is merged over one of another.
+func merges(base, top format) bool {
+	return base == service && top == service || base == kubernetes && top == overlay
+}
+
+func nearestKind(got string) string {
+	best, smallest := "", 1+len(got)/3
+	for kind := range formats {
+		if d := distance(strings.ToLower(got), strings.ToLower(kind)); d < smallest {
+			best, smallest = kind, d
+		}
+	}
+	if best == "" {
+		return "write " + Kind
+	}
+	return "did you mean " + best + "?"
 }
 
 // topValue returns the scalar of a key at the top of a document; empty without one.
@@ -52,7 +123,7 @@ func topValue(root *yaml.Node, key string) string {
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		if value := resolve(root.Content[i+1]); root.Content[i].Value == key && value.Kind == yaml.ScalarNode {
-			return strings.TrimSpace(value.Value)
+			return value.Value
 		}
 	}
 	return ""

@@ -86,11 +86,11 @@ func TestLoad_ExplainsWhatIsMissing(t *testing.T) {
 		src   Source
 		want  string
 	}{
-		{"nothing", nil, Source{}, "DIR: RW-8001 no manifest: looked for runway-production.yml and runway.yml in DIR, DIR/.runway; name it with -f FILE"},
+		{"nothing", nil, Source{}, "DIR: RW-8001 no manifest: looked for runway-production.yml, runway.yml and default-values.yaml in DIR, DIR/.runway; name it with -f FILE"},
 		{"several services", map[string]string{".runway/a/runway.yml": head, ".runway/b/runway.yml": head}, Source{}, "DIR: RW-8001 no manifest: several services here: DIR/.runway/a, DIR/.runway/b; name the service: runwayctl deploy a"},
-		{"other ending", map[string]string{".runway/runway.yaml": head}, Source{}, "DIR: RW-8001 no manifest: looked for runway-production.yml and runway.yml in DIR, DIR/.runway; rename DIR/.runway/runway.yaml to runway.yml"},
-		{"service has no manifest for this environment", map[string]string{".runway/runway.yml": head, ".runway/b/runway-staging.yml": head}, Source{Service: "b"}, "DIR: RW-8001 no manifest: looked for runway-production.yml and runway.yml in DIR/.runway/b; name it with -f FILE"},
-		{"mistyped service", map[string]string{".runway/web/runway.yml": head, ".runway/api/runway.yml": head}, Source{Service: "wbe"}, "DIR: RW-8001 no manifest: looked for runway-production.yml and runway.yml in DIR, DIR/.runway; did you mean runwayctl deploy web?"},
+		{"other ending", map[string]string{".runway/runway.yaml": head}, Source{}, "DIR: RW-8001 no manifest: looked for runway-production.yml, runway.yml and default-values.yaml in DIR, DIR/.runway; rename DIR/.runway/runway.yaml to runway.yml"},
+		{"service has no manifest for this environment", map[string]string{".runway/runway.yml": head, ".runway/b/runway-staging.yml": head}, Source{Service: "b"}, "DIR: RW-8001 no manifest: looked for runway-production.yml, runway.yml and default-values.yaml in DIR/.runway/b; name it with -f FILE"},
+		{"mistyped service", map[string]string{".runway/web/runway.yml": head, ".runway/api/runway.yml": head}, Source{Service: "wbe"}, "DIR: RW-8001 no manifest: looked for runway-production.yml, runway.yml and default-values.yaml in DIR, DIR/.runway; did you mean runwayctl deploy web?"},
 		{"no such file", nil, Source{Path: "x.yml"}, "DIR/x.yml: RW-8001 no manifest: no such file or directory; name it with -f FILE"},
 		{"hostile service", nil, Source{Service: "../../etc"}, `RW-8101 service name "../../etc" is not a DNS label in lower case; try "etc"`},
 		{"device", nil, Source{Path: "/dev/zero"}, "/dev/zero: RW-8001 read file: it is not a regular file; name the manifest with -f FILE"},

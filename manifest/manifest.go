@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -54,7 +55,7 @@ func Load(src Source) (*Manifest, error) {
 		return nil, problems
 	}
 	if env != nil {
-		m.Spec.Env = env
+		maps.Copy(m.Spec.Env, env)
 		m.Files = append(m.Files, where.env)
 	}
 	if where.warning != "" {
@@ -95,7 +96,7 @@ func loadManifest(where location) (*Manifest, Errors) {
 	if problem != nil {
 		return nil, Errors{*problem}
 	}
-	if topValue(top.root, "extends") == "" {
+	if topValue(top.root, "extends") == "" && top.format() != overlay {
 		return assemble(top)
 	}
 	base, problem := readBase(top)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/runway-platform/runway/proto/code"
 	yaml "go.yaml.in/yaml/v3"
 )
 
@@ -18,12 +19,16 @@ const (
 	scalar shape = iota
 	list
 	block
+	// free is a mapping whose keys are not fields.
+	free
 )
 
 // rule says how a field's value is read.
 type rule struct {
 	form  string
 	shape shape
+	// in is the formats that have the field; 0 is all.
+	in format
 	// refused fields are known and not built; form says what to do instead.
 	refused bool
 	// other is the path of the field that this is another name of; empty for most.
@@ -45,15 +50,6 @@ var errForm = errors.New("value not in the allowed form")
 
 // errNotBuilt is returned by a rule for a value that is known and not built.
 var errNotBuilt = errors.New("value not built")
-
-// fault is returned by a rule that can say more than that the form is wrong: where,
-// and the end of a sentence about the field.
-type fault struct {
-	at  *yaml.Node
-	why string
-}
-
-func (f fault) Error() string { return f.why }
 
 func mapping() rule { return rule{form: "fields", shape: block} }
 
@@ -99,14 +95,14 @@ func names(form string, place func(*draft) *[]string) rule {
 			item = resolve(item)
 			switch {
 			case item.Kind != yaml.ScalarNode || isNull(item) || !printable(item.Value):
-				return fault{item, "holds " + describe(item)}
+				return faults{{item, code.ManifestValue, "an entry is " + describe(item), "write " + form}}
 			case slices.Contains(all, item.Value):
-				return fault{item, "holds " + quote(item.Value) + " twice"}
+				return faults{{item, code.ManifestValue, quote(item.Value) + " is there twice", "remove one of the two"}}
 			}
 			all = append(all, item.Value)
 		}
 		if len(all) == 0 || len(all) > maxNames {
-			return fault{n, fmt.Sprintf("has %d entries", len(all))}
+			return faults{{n, code.ManifestValue, fmt.Sprintf("a list of %d entries", len(all)), "write " + form}}
 		}
 		*place(d) = all
 		return nil

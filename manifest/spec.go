@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -14,7 +15,6 @@ import (
 
 // checkTogether checks what single fields cannot say.
 func (w *walker) checkTogether(top position) {
-	w.checkKind(top)
 	w.checkName(top)
 	d := w.draft
 	if d.max < d.min {
@@ -28,6 +28,10 @@ func (w *walker) checkTogether(top position) {
 	if d.memoryRequest > d.memory {
 		w.add(w.at("spec.resources.requests.memory"), code.ManifestValue,
 			fmt.Sprintf("spec.resources.requests.memory of %d bytes is above limits.memory of %d", d.memoryRequest, d.memory), "raise the limit or lower the request")
+	}
+	if d.diskLimit > 0 && d.diskRequest > d.diskLimit {
+		w.add(w.at("spec.resources.requests.ephemeral-storage"), code.ManifestValue,
+			fmt.Sprintf("spec.resources.requests.ephemeral-storage of %d bytes is above limits.ephemeral-storage of %d", d.diskRequest, d.diskLimit), "raise the limit or lower the request")
 	}
 	w.checkProtocols()
 	for slot, block := range []string{"spec.startup_probe", "spec.liveness_probe", "spec.readiness_probe"} {
@@ -84,6 +88,12 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 		TerminationGrace: durationpb.New(defaults.TerminationGrace),
 		DrainTimeout:     durationpb.New(defaults.DrainTimeout),
 		Labels:           d.labels,
+		Env:              d.env,
+		Command:          d.command,
+	}
+	if d.template() {
+		spec.Image.Reference = ""
+		warnings = append(warnings, "spec.image "+clip(d.image)+" is filled in by nobody: name the image with --image")
 	}
 	if d.min == 0 {
 		warnings = append(warnings, "min_instances 0 is kept at 1: services cannot wake from zero yet")
@@ -128,7 +138,7 @@ func (d *draft) resources() *runwayv1.Resources {
 	}
 	return &runwayv1.Resources{
 		CpuLimitMilli: d.cpuLimit, CpuRequestMilli: request, MemoryBytes: d.memory,
-		DiskBytes: defaults.DiskBytes, Pids: defaults.Pids,
+		DiskBytes: cmp.Or(d.diskRequest, d.diskLimit, defaults.DiskBytes), Pids: defaults.Pids,
 	}
 }
 

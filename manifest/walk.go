@@ -19,12 +19,15 @@ type part struct {
 // earlier ones.
 type walker struct {
 	collector
-	table table
-	draft *draft
+	// all is the table, table its rows for the present part.
+	all, table table
+	draft      *draft
 	// seen holds where each field stands, for checks across fields.
 	seen map[string]position
 	// here holds the line of each field of the present part.
 	here map[string]int
+	// older is true inside a block that is another name of one.
+	older bool
 	// warnings are by field, in order.
 	warned   map[string]string
 	warnings []string
@@ -34,9 +37,11 @@ type walker struct {
 func walk(parts ...part) *walker { return walkBy(fields, parts...) }
 
 func walkBy(t table, parts ...part) *walker {
-	w := &walker{table: t, draft: newDraft(), seen: map[string]position{}, warned: map[string]string{}}
-	for _, p := range parts {
-		w.part(p)
+	w := &walker{all: t, draft: newDraft(parts[0].format()), seen: map[string]position{}, warned: map[string]string{}}
+	var before *part
+	for i, p := range parts {
+		w.part(p, before)
+		before = &parts[i]
 	}
 	if top := parts[0]; top.root != nil {
 		w.file = top.file
@@ -45,14 +50,20 @@ func walkBy(t table, parts ...part) *walker {
 	return w
 }
 
-func (w *walker) part(p part) {
+// part reads one file, which is merged over the one before it.
+func (w *walker) part(p part, before *part) {
 	w.enter(p.file)
-	w.here = map[string]int{}
+	w.here, w.table = map[string]int{}, w.all.of(p.format())
 	if p.root == nil {
-		w.add(position{line: 1, column: 1}, code.ManifestMissing, "the file is empty", "begin with apiVersion: "+APIVersion+" and kind: "+Kind)
+		w.add(position{line: 1, column: 1}, code.ManifestMissing, "the file is empty", "begin with apiVersion: "+APIVersion+" and kind: "+usualKind(p.file))
 		return
 	}
-	w.mapping("", p.root)
+	if p.format() == overlay {
+		w.overlay(p.root)
+	} else {
+		w.mapping("", p.root)
+	}
+	w.checkKind(p, before)
 }
 
 // mapping reads the keys of one mapping whose path is parent.
@@ -78,7 +89,7 @@ func (w *walker) key(parent string, key, value *yaml.Node) {
 	}
 	f, known := w.table.lookup(parent, key)
 	if !known {
-		w.add(at, code.ManifestUnknownField, "unknown field "+keyName(parent, key), w.table.suggest(parent, key.Value))
+		w.add(at, code.ManifestUnknownField, "unknown field "+keyName(parent, key), w.suggest(parent, key))
 		return
 	}
 	if f.rule.other != "" {
@@ -86,6 +97,14 @@ func (w *walker) key(parent string, key, value *yaml.Node) {
 		return
 	}
 	w.field(f, at, value)
+}
+
+// suggest says what to write instead of an unknown key.
+func (w *walker) suggest(parent string, key *yaml.Node) string {
+	if f, known := w.all.lookup(parent, key); known {
+		return "it is a field of " + f.rule.in.kind()
+	}
+	return w.table.suggest(parent, key.Value)
 }
 
 // otherName reads a key as the field that it is another name of, and says so.
@@ -96,6 +115,14 @@ func (w *walker) otherName(f Field, key, value *yaml.Node) {
 		return
 	}
 	w.warn(f.Path, fmt.Sprintf("%s is read as %s", f.Path, real.Path))
+	if real.rule.shape == block {
+		if w.older {
+			w.add(positionOf(key), code.ManifestUnknownField, f.Path+" stands in itself", "write it once")
+			return
+		}
+		w.older = true
+		defer func() { w.older = false }()
+	}
 	w.field(real, positionOf(key), value)
 }
 
@@ -150,9 +177,11 @@ func (w *walker) refuse(f Field, value *yaml.Node, err error) {
 		w.add(positionOf(value), code.ManifestNotBuilt, fmt.Sprintf("%s %s is not built yet", f.Path, clip(value.Value)), f.rule.todo)
 		return
 	}
-	var inside fault
+	var inside faults
 	if errors.As(err, &inside) {
-		w.add(positionOf(inside.at), code.ManifestValue, f.Path+" "+inside.why, "write "+f.rule.form)
+		for _, one := range inside {
+			w.add(positionOf(one.at), one.code, f.Path+": "+one.message, one.fix)
+		}
 		return
 	}
 	w.wrong(f, value, "write "+f.rule.form)
