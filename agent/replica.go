@@ -6,6 +6,7 @@ import (
 	"github.com/runway-platform/runway/agent/network"
 	"github.com/runway-platform/runway/agent/probe"
 	"github.com/runway-platform/runway/agent/runtime"
+	"github.com/runway-platform/runway/failpoint"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -118,10 +119,11 @@ func (r *replica) containerID() runtime.ContainerID {
 }
 
 func (r *replica) goal() runwayv1.Goal {
-	if !r.assigned {
+	goal := r.want.GetGoal()
+	if !r.assigned || failpoint.Planted == failpoint.StopFirst && goal == runwayv1.Goal_GOAL_DRAIN {
 		return runwayv1.Goal_GOAL_STOP
 	}
-	return r.want.GetGoal()
+	return goal
 }
 
 func (r *replica) spec() *runwayv1.RevisionSpec { return r.want.GetSpec() }

@@ -22,6 +22,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/endpoint"
 	"github.com/runway-platform/runway/coordinator/identity"
 	"github.com/runway-platform/runway/coordinator/image"
+	"github.com/runway-platform/runway/coordinator/planted"
 	"github.com/runway-platform/runway/coordinator/port"
 	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
@@ -106,12 +107,12 @@ func (c *Coordinator) compose() error {
 		return err
 	}
 	c.keys.observe(c.expiries)
-	c.outcomes = newOutcomes(c.node)
+	c.outcomes = newOutcomes(planted.In(c.node, c.store.View))
 	if err := errors.Join(c.config.Registerer.Register(newContents(c.store.View)), c.config.Registerer.Register(c.outcomes.ended)); err != nil {
 		return fmt.Errorf("register metrics of the state: %w", err)
 	}
 	c.endpoints = endpoint.New(endpoint.Config{
-		Views: c.store.View, Applier: c.node, Acks: c.presence.Acks, Acked: c.presence.Changed, Log: c.log,
+		Views: c.store.View, Applier: planted.In(c.node, c.store.View), Acks: c.presence.Acks, Acked: c.presence.Changed, Log: c.log,
 	})
 	if err := c.config.Registerer.Register(endpoint.NewMetrics(c.endpoints)); err != nil {
 		return fmt.Errorf("register metrics of routes: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/deployment"
 	"github.com/runway-platform/runway/coordinator/nodehealth"
 	"github.com/runway-platform/runway/coordinator/placement"
+	"github.com/runway-platform/runway/coordinator/planted"
 	"github.com/runway-platform/runway/coordinator/reaper"
 	"github.com/runway-platform/runway/coordinator/report"
 	"github.com/runway-platform/runway/coordinator/spaces"
@@ -95,7 +96,7 @@ func (c *Coordinator) leaderLoops() []runner {
 		nodehealth.New(nodehealth.Config{Views: views, Applier: c.node, LastBeat: c.presence.LastBeat, Heard: c.presence.Heard, Unconfirmed: c.endpoints.Unconfirmed, Log: log}),
 		spaces.New(spaces.Config{Views: views, Applier: c.node, Log: log}),
 		deployment.New(deployment.Config{Views: views, Applier: c.outcomes, Log: log}),
-		placement.New(placement.Config{Views: views, Applier: c.node, NewID: newReplicaID, Log: log}),
+		placement.New(placement.Config{Views: views, Applier: planted.In(c.node, views), NewID: newReplicaID, Log: log}),
 		reaper.New(reaper.Config{Views: views, Applier: c.node, Log: log}),
 		tokens.New(tokens.Config{Views: views, Applier: c.node, Log: log}),
 		report.New(report.Config{Views: views, Applier: c.node, Tallies: c.presence, Log: log}),

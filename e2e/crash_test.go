@@ -129,13 +129,7 @@ func (c *cluster) picture() picture {
 // and does its work: what the state remembers of the time before is no answer, so
 // that each process is asked itself.
 func (c *cluster) whole(victim *process) error {
-	if err := victim.running(); err != nil {
-		return err
-	}
-	if err := c.agentsBeat(); err != nil {
-		return err
-	}
-	if err := c.ingressesFollow(); err != nil {
+	if err := c.united(victim); err != nil {
 		return err
 	}
 	for _, edge := range c.edges {
@@ -145,6 +139,17 @@ func (c *cluster) whole(victim *process) error {
 	}
 	replicas, err := c.replicas(rollingService)
 	return servingCount(replicas, err, 4)
+}
+
+// united returns an error unless a process runs and everybody follows the coordinator.
+func (c *cluster) united(p *process) error {
+	if err := p.running(); err != nil {
+		return err
+	}
+	if err := c.agentsBeat(); err != nil {
+		return err
+	}
+	return c.ingressesFollow()
 }
 
 // agentsBeat returns an error unless every agent has a session, its node is ready

@@ -67,6 +67,8 @@ type history struct {
 	revision int
 	// orphan is the container whose shim was killed last.
 	orphan string
+	// pending is a deployment that may not be over.
+	pending <-chan outcome
 }
 
 // newRolled deploys revision 1 and scales it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runway-platform/runway/failpoint"
 	"github.com/runway-platform/runway/ingress/route"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -26,6 +27,11 @@ var errOnRefused = errors.New("difference from a set that was refused")
 func (f *following) apply(set *runwayv1.RouteSet) error {
 	if set.GetIncarnation() != f.incarnation {
 		return fmt.Errorf("set of incarnation %q in a session of %q: %w", set.GetIncarnation(), f.incarnation, route.ErrForeign)
+	}
+	if failpoint.Planted == failpoint.SkipAcknowledgement {
+		if err := f.confirmFirst(set); err != nil {
+			return err
+		}
 	}
 	err := errOnRefused
 	if f.refusal == nil || set.GetFull() {

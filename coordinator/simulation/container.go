@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/runway-platform/runway/failpoint"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -173,5 +174,5 @@ func (c *container) turn(phase runwayv1.ReplicaPhase) {
 
 func (c *container) mayStop() bool {
 	goal := c.row.GetPlan().GetGoal()
-	return goal == runwayv1.Goal_GOAL_STOP || c.node.world.config.Break == StopFirst && goal == runwayv1.Goal_GOAL_DRAIN
+	return goal == runwayv1.Goal_GOAL_STOP || c.node.world.config.Break == failpoint.StopFirst && goal == runwayv1.Goal_GOAL_DRAIN
 }

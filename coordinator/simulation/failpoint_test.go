@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runway-platform/runway/failpoint"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // red runs a scenario with and without a broken promise: the checker must notice the
 // one, in the words of the promise, and be silent about the other.
-func red(t *testing.T, config Config, broken Failpoint, words string, scenario func(*World)) {
+func red(t *testing.T, config Config, broken failpoint.Point, words string, scenario func(*World)) {
 	t.Helper()
 	sound(t, config, scenario)
 	config.Break = broken
@@ -32,23 +33,23 @@ func replace(w *World) {
 }
 
 func TestChecker_NoticesAReplicaThatIsStoppedFirst(t *testing.T) {
-	red(t, Config{Nodes: 3, Ingresses: 2}, StopFirst, "stopped, and ingress", replace)
+	red(t, Config{Nodes: 3, Ingresses: 2}, failpoint.StopFirst, "stopped, and ingress", replace)
 }
 
 func TestChecker_NoticesASkippedAcknowledgement(t *testing.T) {
-	red(t, Config{Nodes: 3, Ingresses: 2}, SkipAcknowledgement, "routes to it", replace)
+	red(t, Config{Nodes: 3, Ingresses: 2}, failpoint.SkipAcknowledgement, "routes to it", replace)
 }
 
 func TestChecker_NoticesASuccessThatHasNotReachedAnIngress(t *testing.T) {
-	red(t, Config{Nodes: 3, Ingresses: 2}, SkipAcknowledgement, "succeeded, and ingress", replace)
+	red(t, Config{Nodes: 3, Ingresses: 2}, failpoint.SkipAcknowledgement, "succeeded, and ingress", replace)
 }
 
 func TestChecker_NoticesASkippedDrain(t *testing.T) {
-	red(t, Config{Nodes: 3, Ingresses: 2}, SkipDrain, "has requests in flight", replace)
+	red(t, Config{Nodes: 3, Ingresses: 2}, failpoint.SkipDrain, "has requests in flight", replace)
 }
 
 func TestChecker_NoticesAPortThatIsReusedEarly(t *testing.T) {
-	red(t, Config{Nodes: 1, Ingresses: 2, Ports: 8}, ReusePort, "which ingress i0 knows as", func(w *World) {
+	red(t, Config{Nodes: 1, Ingresses: 2, Ports: 8}, failpoint.ReusePort, "which ingress i0 knows as", func(w *World) {
 		w.Deploy("d1", Spec(64*mebibyte), 2)
 		w.Await("d1", time.Minute)
 		w.ingress("i0").Stop(true)
@@ -70,7 +71,7 @@ func TestChecker_NoticesAForgottenUndo(t *testing.T) {
 		}
 		return b
 	}
-	red(t, Config{Seed: 3, Nodes: 3, Ingresses: 2, Behave: bad}, ForgetUndo, "was rolled back to", replace)
+	red(t, Config{Seed: 3, Nodes: 3, Ingresses: 2, Behave: bad}, failpoint.ForgetUndo, "was rolled back to", replace)
 }
 
 // Every promise that the storm is to keep is broken on purpose, and the storm has to
@@ -81,28 +82,28 @@ func TestStorm_FindsEveryBrokenPromise(t *testing.T) {
 	}
 	const most = 12
 	for _, row := range []struct {
-		broken Failpoint
+		broken failpoint.Point
 		words  string
 		first  uint64 // seed; 0 unless the promise is tested rarely
 	}{
-		{broken: StopFirst, words: "stopped, and ingress"},
-		{broken: SkipAcknowledgement, words: "routes to it"},
-		{broken: SkipDrain, words: "has requests in flight"},
-		{broken: ReusePort, words: "which ingress"},
-		{broken: ForgetUndo, words: "was rolled back to"},
-		{broken: DrainTooMany, words: "when it was decided"},
-		{broken: SucceedEarly, words: "succeeded with"},
-		{broken: FailSilently, words: "ended without saying so"},
-		{broken: NeverEnd, words: "not as asked"},
-		{broken: TwoContents, words: "has two contents"},
-		{broken: OldRoutes, words: "is sent"},
-		{broken: TwoOwners, words: "runs on node"},
-		{broken: ReuseID, words: "is made for the second time"},
-		{broken: GiveUp, words: "gave up early"},
-		{broken: Miscount, words: "notes that 99 served"},
-		{broken: SkipDraining, words: "has not drained"},
-		{broken: CountOnNobody, words: "when it was written", first: 26},
-		{broken: MakeTooMany, words: "were made, where"},
+		{broken: failpoint.StopFirst, words: "stopped, and ingress"},
+		{broken: failpoint.SkipAcknowledgement, words: "routes to it"},
+		{broken: failpoint.SkipDrain, words: "has requests in flight"},
+		{broken: failpoint.ReusePort, words: "which ingress"},
+		{broken: failpoint.ForgetUndo, words: "was rolled back to"},
+		{broken: failpoint.DrainTooMany, words: "when it was decided"},
+		{broken: failpoint.SucceedEarly, words: "succeeded with"},
+		{broken: failpoint.FailSilently, words: "ended without saying so"},
+		{broken: failpoint.NeverEnd, words: "not as asked"},
+		{broken: failpoint.TwoContents, words: "has two contents"},
+		{broken: failpoint.OldRoutes, words: "is sent"},
+		{broken: failpoint.TwoOwners, words: "runs on node"},
+		{broken: failpoint.ReuseID, words: "is made for the second time"},
+		{broken: failpoint.GiveUp, words: "gave up early"},
+		{broken: failpoint.Miscount, words: "notes that 99 served"},
+		{broken: failpoint.SkipDraining, words: "has not drained"},
+		{broken: failpoint.CountOnNobody, words: "when it was written", first: 26},
+		{broken: failpoint.MakeTooMany, words: "were made, where"},
 	} {
 		t.Run(row.words, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/runway-platform/runway/failpoint"
 )
 
 // Seeds to run; -seed runs one again and says what happened.
@@ -27,7 +29,7 @@ func fewer(storms, underDetector uint64) uint64 {
 
 // storm runs one seed and returns what was found wrong, also that it did not end as
 // asked.
-func runStorm(t *testing.T, seed uint64, broken Failpoint, trace io.Writer) (found []string) {
+func runStorm(t *testing.T, seed uint64, broken failpoint.Point, trace io.Writer) (found []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := New(t, Config{
@@ -62,7 +64,7 @@ func TestStorm_KeepsEveryPromise(t *testing.T) {
 			if *oneSeed >= 0 {
 				trace = t.Output()
 			}
-			for _, broken := range runStorm(t, seed, None, trace) {
+			for _, broken := range runStorm(t, seed, failpoint.None, trace) {
 				t.Error(broken)
 			}
 			if t.Failed() {
@@ -80,7 +82,7 @@ func TestStorm_OnceRed(t *testing.T) {
 	for _, seed := range []uint64{3, 157, 235, 747, 1808} {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
-			for _, broken := range runStorm(t, seed, None, nil) {
+			for _, broken := range runStorm(t, seed, failpoint.None, nil) {
 				t.Error(broken)
 			}
 		})
@@ -93,8 +95,8 @@ func TestStorm_SeedGivesTheSameCommandsAgain(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			var first, second bytes.Buffer
-			runStorm(t, seed, None, &first)
-			runStorm(t, seed, None, &second)
+			runStorm(t, seed, failpoint.None, &first)
+			runStorm(t, seed, failpoint.None, &second)
 			if first.Len() < 10_000 {
 				t.Errorf("the trace has %d bytes only", first.Len())
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runway-platform/runway/coordinator/presence"
+	"github.com/runway-platform/runway/failpoint"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -123,13 +124,13 @@ func (i *ingress) talk(lead *leader) bool {
 func (i *ingress) take(lead *leader, set *runwayv1.RouteSet) bool {
 	ack := presence.Ack{Incarnation: set.GetIncarnation(), Generation: set.GetGeneration(), Saved: set.GetGeneration()}
 	if i.set.GetGeneration() != set.GetGeneration() {
-		if i.world.config.Break == SkipAcknowledgement {
+		if i.world.config.Break == failpoint.SkipAcknowledgement {
 			lead.presence.AckRoutes(i.id, ack)
 		}
 		if !i.world.turns.rest(between(i.rand, ackLow, ackHigh)) || i.stopped || lead.lost {
 			return false
 		}
-		i.swap(i.world.config.Break.tamper(i, set))
+		i.swap(i.tamper(set))
 	}
 	ack.Held = i.holding()
 	lead.presence.AckRoutes(i.id, ack)

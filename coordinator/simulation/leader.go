@@ -13,6 +13,7 @@ import (
 	"github.com/runway-platform/runway/coordinator/placement"
 	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/reaper"
+	"github.com/runway-platform/runway/failpoint"
 )
 
 // leader is one leadership: the controllers and what only they remember.
@@ -58,7 +59,7 @@ func (w *World) lead(l *leader, config loop.Config) {
 	l.actors = append(l.actors, w.turns.begin(func() {
 		for {
 			due := controller.Look(context.Background())
-			if w.config.Break == NeverEnd && config.Name == "deployment" {
+			if w.config.Break == failpoint.NeverEnd && config.Name == "deployment" {
 				due = loop.Due{Within: time.Hour}
 			}
 			if !w.turns.rest(due.Within, due.Changed, due.Wake) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/consensus"
+	"github.com/runway-platform/runway/coordinator/planted"
 	"github.com/runway-platform/runway/coordinator/state"
 )
 
@@ -88,7 +89,7 @@ func (w *World) latency() time.Duration {
 
 // commit applies a write and checks what came of it.
 func (w *World) commit(e *entry) (command.Result, error) {
-	payload, before := w.config.Break.plant(w.View(), e.payload), w.View()
+	payload, before := planted.Change(w.config.Break, w.View(), e.payload), w.View()
 	result, err := w.state.Apply(context.Background(), payload)
 	w.trace(e.hand.name, payload, err)
 	if err == nil {

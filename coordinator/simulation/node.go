@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/failpoint"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
@@ -153,7 +154,7 @@ func (n *node) work() {
 // assigned is what the coordinator sends: all but what has stopped.
 func (n *node) assigned(view *state.View) []*runwayv1.Replica {
 	rows := view.ReplicasOn(n.id)
-	if n.world.config.Break == TwoOwners && n.id == "n0" {
+	if n.world.config.Break == failpoint.TwoOwners && n.id == "n0" {
 		rows = append(rows, view.ReplicasOn("n1")...)
 	}
 	return slices.DeleteFunc(rows, func(r *runwayv1.Replica) bool {

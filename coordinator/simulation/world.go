@@ -18,6 +18,7 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/failpoint"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -35,7 +36,7 @@ type Config struct {
 	// Patient users start no deployment while another is in progress.
 	Patient bool
 	// Break breaks a promise on purpose.
-	Break Failpoint
+	Break failpoint.Point
 	// Trace takes every command, one a line, and with Explain what it says.
 	Trace   io.Writer
 	Explain bool
@@ -166,7 +167,7 @@ func (w *World) ingress(id string) *ingress {
 }
 
 func (w *World) newID() string {
-	if w.config.Break == ReuseID {
+	if w.config.Break == failpoint.ReuseID {
 		for i := range w.ids {
 			if id := replicaID(i + 1); w.View().Replica(id) == nil && w.checker.used[id] {
 				return id
