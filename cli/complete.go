@@ -28,6 +28,8 @@ var namings = map[string]naming{
 	"SPACE":      asking((*app).spaceNames),
 	"TOKEN":      asking((*app).tokenNames),
 	"CONTEXT":    (*app).contextNames,
+	// Of two environments.
+	"ENVIRONMENT": asking((*app).environmentNames),
 }
 
 // flagNamings are those of the values of flags, the same on every command but those

@@ -10,6 +10,7 @@ import (
 
 // draft is what the files said, before defaults that depend on other fields.
 type draft struct {
+	in               format
 	apiVersion, kind string
 	extends          string
 	name, image      string
@@ -39,7 +40,7 @@ type draft struct {
 
 func newDraft(in format) *draft {
 	d := &draft{
-		apiVersion: APIVersion, labels: map[string]string{}, env: map[string]string{},
+		in: in, apiVersion: APIVersion, labels: map[string]string{}, env: map[string]string{},
 		port: defaults.ContainerPort, requestTimeout: inSeconds(defaults.RequestTimeout),
 		cpuLimit: defaults.CPULimitMilli, memory: defaults.MemoryBytes, max: defaults.MaxReplicas,
 		public: true, internal: true, backend: backendHTTPS,
@@ -106,6 +107,19 @@ func probeBlock(slot probeSlot) rule {
 		return nil
 	}
 	return r
+}
+
+// show lets the fields of a block be shown only when it was declared.
+func (slot probeSlot) show(f Field) Field {
+	if get := f.rule.get; get != nil {
+		f.rule.get = func(d *draft) any {
+			if !d.probes[slot].declared {
+				return nil
+			}
+			return get(d)
+		}
+	}
+	return f
 }
 
 func (slot probeSlot) text(place func(*probe) *string) func(*draft) *string {

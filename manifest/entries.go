@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,7 +47,13 @@ func words(form string, place func(*draft) *[]string) rule {
 		*place(d) = all
 		return wrong.orNil()
 	}
-	return rule{form: form, shape: list, set: set}
+	get := func(d *draft) any {
+		if len(*place(d)) == 0 {
+			return nil
+		}
+		return *place(d)
+	}
+	return rule{form: form, shape: list, set: set, get: get}
 }
 
 // asString is how a value is written so that it is a string.
@@ -61,7 +68,7 @@ func asString(n *yaml.Node) string {
 }
 
 // entries accepts a mapping of free names to values.
-func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node) *fault) rule {
+func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node) *fault, get func(d *draft) map[string]string) rule {
 	set := func(d *draft, n *yaml.Node) error {
 		var wrong faults
 		first := map[string]int{}
@@ -81,7 +88,13 @@ func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node)
 		}
 		return wrong.orNil()
 	}
-	return rule{form: form, shape: free, set: set}
+	show := func(d *draft) any {
+		if all := get(d); len(all) > 0 {
+			return all
+		}
+		return nil
+	}
+	return rule{form: form, shape: free, set: set, get: show}
 }
 
 // variable stores one variable of spec.environment, which must be a string: who reads
@@ -93,7 +106,7 @@ func variable(d *draft, key, value *yaml.Node) *fault {
 	if value.ShortTag() != "!!str" {
 		return &fault{value, code.EnvironmentVariable, fmt.Sprintf("%s is %s", clip(key.Value), describe(value)), "write " + asString(value)}
 	}
-	if strings.Contains(value.Value, regionTemplate) {
+	if d.in != service && strings.Contains(value.Value, regionTemplate) {
 		return &fault{value, code.ManifestNotBuilt, regionTemplate + " in " + clip(key.Value) + " is not built yet", "read RUNWAY_REGION in the process"}
 	}
 	d.env[key.Value] = value.Value
@@ -115,4 +128,11 @@ func labelEntry(d *draft, key, value *yaml.Node) *fault {
 	}
 	d.labels[name] = value.Value
 	return nil
+}
+
+// freeLabels are the labels that no field of the metadata sets.
+func freeLabels(d *draft) map[string]string {
+	free := maps.Clone(d.labels)
+	maps.DeleteFunc(free, func(name, _ string) bool { return slices.Contains(ownLabels, name) })
+	return free
 }

@@ -30,8 +30,8 @@ var fields = table(slices.Concat(headFields, runFields, probeFields(startup), pr
 // headFields say what the document is and whose.
 var headFields = []Field{
 	{"apiVersion", "Version of this format.", APIVersion, apiVersion()},
-	{"kind", "Kind of the document.", "", text(Kind+", or a Kubernetes kind", func(d *draft) *string { return &d.kind })},
-	{"extends", "In runway-ENV.yml: the file is merged over runway.yml instead of replacing it.", "", only(service, oneOf([]string{extendsBase}, func(d *draft) *string { return &d.extends }))},
+	{"kind", "Kind of the document.", "", kindWord()},
+	{"extends", "In runway-ENV.yml: the file is merged over runway.yml instead of replacing it.", "", only(service, extension())},
 
 	{"metadata", "Name and owners of the service.", "", mapping()},
 	{"metadata.name", "Name of the service; the name given at deploy time wins.", "", text("a name of at most 63 characters", func(d *draft) *string { return &d.name })},
@@ -39,17 +39,17 @@ var headFields = []Field{
 	{"metadata.department", "Label: department of the owner.", "", label("department")},
 	{"metadata.department_group", "Label: group in the department.", "", label("department_group")},
 	{"metadata.product_category", "Label: part of the product.", "", label("product_category")},
-	{"metadata.labels", "More labels; gitlab.com/department and its like are the labels above.", "", entries("label names and texts", maxLabels, labelEntry)},
+	{"metadata.labels", "More labels; gitlab.com/department and its like are the labels above.", "", entries("label names and texts", maxLabels, labelEntry, freeLabels)},
 	{"metadata.owner", "Label: owner, in older manifests.", "", label("owner")},
 }
 
 // runFields say what runs, how large and how often.
 var runFields = []Field{
 	{"spec", "What runs.", "", mapping()},
-	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", text("an image reference", func(d *draft) *string { return &d.image })},
+	{"spec.image", "Image when none is named at deploy time; $VARIABLES are taken from the deploying process.", "", imageReference()},
 	{"spec.command", "What runs instead of the entrypoint and command of the image.", "", words("a list of strings", func(d *draft) *[]string { return &d.command })},
-	{"spec.environment", "Environment variables; those of env-ENV.yml win.", "", entries("variable names and strings", maxVariables, variable)},
-	{"spec.container_port", "Port that the process listens on.", "8080", integer(1, 65535, func(d *draft) *int64 { return &d.port })},
+	{"spec.environment", "Environment variables; those of env-ENV.yml win.", "", entries("variable names and strings", maxVariables, variable, func(d *draft) map[string]string { return d.env })},
+	{"spec.container_port", "Port that the process listens on.", "8080", portNumber()},
 	{"spec.request_timeout", "Seconds until a request without an answer is given up.", "300", integer(1, 3600, func(d *draft) *int64 { return &d.requestTimeout })},
 	{"spec.regions", "Regions to run in.", "", instead(names("a list of different names", func(d *draft) *[]string { return &d.cloud.list }), "replicas run in the first region of the cluster; names of a public cloud mean nothing to it")},
 	{"spec.execution_environment", "Sandbox generation of a public cloud.", "", instead(oneOf([]string{"EXECUTION_ENVIRONMENT_GEN1", "EXECUTION_ENVIRONMENT_GEN2"}, cloudWord), "replicas run in containers that share the kernel of their node")},
@@ -58,14 +58,14 @@ var runFields = []Field{
 	{"spec.resources", "Processor and memory of one replica.", "", mapping()},
 	{"spec.resources.startup_cpu_boost", "More processor time while starting.", "false", butNot(boolean(cloudFlag), "false", "true", "remove it, or raise spec.resources.limits.cpu")},
 	{"spec.resources.limits", "Ceilings.", "", mapping()},
-	{"spec.resources.limits.cpu", "Most processor time that a replica gets.", "1000m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuLimit })},
-	{"spec.resources.limits.memory", "Memory of a replica, reserved in full; using more kills it.", "512Mi", quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.memory })},
+	{"spec.resources.limits.cpu", "Most processor time that a replica gets.", "1000m", quantity(cpuForm, parseCPU, formatCPU, func(d *draft) *int64 { return &d.cpuLimit })},
+	{"spec.resources.limits.memory", "Memory of a replica, reserved in full; using more kills it.", "512Mi", quantity(memoryForm, parseMemory, formatMemory, func(d *draft) *int64 { return &d.memory })},
 	{"spec.resources.requests", "What is reserved.", "", mapping()},
-	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, func(d *draft) *int64 { return &d.cpuRequest })},
-	{"spec.resources.requests.memory", "Memory that is reserved at least.", "", instead(quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.memoryRequest }), "spec.resources.limits.memory is reserved in full")},
+	{"spec.resources.requests.cpu", "Processor time that placement reserves.", "10 % of the limit, at least 10m", quantity(cpuForm, parseCPU, formatCPU, func(d *draft) *int64 { return &d.cpuRequest })},
+	{"spec.resources.requests.memory", "Memory that is reserved at least.", "", instead(quantity(memoryForm, parseMemory, formatMemory, func(d *draft) *int64 { return &d.memoryRequest }), "spec.resources.limits.memory is reserved in full")},
 
-	{"spec.resources.requests.ephemeral-storage", "Disk that placement reserves for logs and the writable layer.", "the limit, else 256Mi", quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.diskRequest })},
-	{"spec.resources.limits.ephemeral-storage", "Disk that placement reserves when no request is named.", "", instead(quantity(memoryForm, parseMemory, func(d *draft) *int64 { return &d.diskLimit }), "it is reserved, and a replica that writes more is not stopped")},
+	{"spec.resources.requests.ephemeral-storage", "Disk that placement reserves for logs and the writable layer.", "the limit, else 256Mi", quantity(memoryForm, parseMemory, formatMemory, func(d *draft) *int64 { return &d.diskRequest })},
+	{"spec.resources.limits.ephemeral-storage", "Disk that placement reserves when no request is named.", "", instead(quantity(memoryForm, parseMemory, formatMemory, func(d *draft) *int64 { return &d.diskLimit }), "it is reserved, and a replica that writes more is not stopped")},
 
 	{"spec.scalability", "Number of replicas.", "", mapping()},
 	{"spec.scalability.min_instances", "Fewest replicas; 0 is kept at 1 until services wake from zero.", "0", integer(0, maxInstances, func(d *draft) *int64 { return &d.min })},
@@ -102,7 +102,7 @@ var reachFields = []Field{
 func probeFields(slot probeSlot) []Field {
 	words := probeWords[slot]
 	at := func(name string) string { return words.block + "." + name }
-	return []Field{
+	rows := []Field{
 		{words.block, words.doc, words.absent, probeBlock(slot)},
 		{at("path"), "Path of an HTTP GET that must answer 200 to 399.", "", path(slot.text(func(p *probe) *string { return &p.path }))},
 		{at("grpc_service"), "Service that gRPC health is asked for.", "", text("the name of a gRPC service", slot.text(func(p *probe) *string { return &p.grpcService }))},
@@ -111,6 +111,10 @@ func probeFields(slot probeSlot) []Field {
 		{at("period_seconds"), "Seconds between probes.", "10", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.period }))},
 		{at("failure_threshold"), words.failures, "3", integer(1, 1000, slot.number(func(p *probe) *int64 { return &p.failureThreshold }))},
 	}
+	for i := range rows {
+		rows[i] = slot.show(rows[i])
+	}
+	return rows
 }
 
 // Fields returns the table of fields.

@@ -56,7 +56,23 @@ func (f format) kind() string {
 // apiVersion reads every version with the same fields.
 func apiVersion() rule {
 	r := oneOf([]string{APIVersion, apiVersionDev, apiVersionBeta}, func(d *draft) *string { return &d.apiVersion })
-	return insteadOf(r, apiVersionBeta+" is read as "+APIVersion, func(n *yaml.Node) bool { return n.Value == apiVersionBeta })
+	r = insteadOf(r, apiVersionBeta+" is read as "+APIVersion, func(n *yaml.Node) bool { return n.Value == apiVersionBeta })
+	r.get = func(*draft) any { return APIVersion }
+	return r
+}
+
+// kindWord keeps the kind, which checkKind judges. What is shown is a service.
+func kindWord() rule {
+	r := text(Kind+", or a Kubernetes kind", func(d *draft) *string { return &d.kind })
+	r.get = func(*draft) any { return Kind }
+	return r
+}
+
+// extension is read before the walk; what is shown stands alone.
+func extension() rule {
+	r := oneOf([]string{extendsBase}, func(d *draft) *string { return &d.extends })
+	r.get = nil
+	return r
 }
 
 // usualKind is the kind of a file by its name.

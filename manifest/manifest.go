@@ -37,6 +37,7 @@ type Manifest struct {
 	Warnings []string
 	// Files are the paths that were read.
 	Files []string
+	draft *draft
 }
 
 // Load finds, reads and checks the manifest of src and the env file of its
@@ -134,7 +135,7 @@ func assemble(parts ...part) (*Manifest, Errors) {
 		return nil, w.sorted()
 	}
 	spec, warnings := w.draft.spec()
-	return &Manifest{Name: w.draft.name, Spec: spec, Warnings: append(w.warnings, warnings...), Files: w.files}, nil
+	return &Manifest{Name: w.draft.name, Spec: spec, Warnings: append(w.warnings, warnings...), Files: w.files, draft: w.draft}, nil
 }
 
 // loadEnv reads the env file; nil when there is none.

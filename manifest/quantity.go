@@ -72,6 +72,19 @@ func parseMemory(text string) (int64, error) {
 	return 0, errQuantity
 }
 
+func formatCPU(milli int64) string { return strconv.FormatInt(milli, 10) + "m" }
+
+// formatMemory uses the unit that gives the smallest whole number.
+func formatMemory(size int64) string {
+	number, best := size, ""
+	for _, unit := range []string{"Ti", "Gi", "Mi", "Ki", "T", "G", "M", "k"} {
+		if bytes := int64(memoryUnitBytes[unit]); size%bytes == 0 && size/bytes < number {
+			number, best = size/bytes, unit
+		}
+	}
+	return strconv.FormatInt(number, 10) + best
+}
+
 // thousandths pads the digits after a decimal point to three.
 func thousandths(fraction string) string {
 	return fraction + strings.Repeat("0", 3-len(fraction))

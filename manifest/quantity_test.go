@@ -70,3 +70,24 @@ func TestParseMemory_IsExact(t *testing.T) {
 		}
 	})
 }
+
+// What is shown is read as what it was.
+func TestFormat_IsReadBack(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"2G": "2G", "512Mi": "512Mi", "1.5Gi": "1536Mi", "2Ti": "2Ti", "10000001": "10000001", "8000k": "8M"} {
+		size, err := parseMemory(text)
+		if got := formatMemory(size); err != nil || got != want {
+			t.Errorf("%s is shown as %s (%v), want %s", text, got, err, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.Int64Range(defaults.MinMemoryBytes, maxMemoryBytes).Draw(t, "size")
+		milli := rapid.Int64Range(defaults.MinCPUMilli, maxCPUMilli).Draw(t, "milli")
+		if again, err := parseMemory(formatMemory(size)); err != nil || again != size {
+			t.Errorf("%d bytes are shown as %s, which is %d (%v)", size, formatMemory(size), again, err)
+		}
+		if again, err := parseCPU(formatCPU(milli)); err != nil || again != milli {
+			t.Errorf("%dm is shown as %s, which is %d (%v)", milli, formatCPU(milli), again, err)
+		}
+	})
+}

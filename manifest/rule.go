@@ -35,6 +35,9 @@ type rule struct {
 	other string
 	// set stores the value or says that it has not the form; a block may have none.
 	set func(d *draft, n *yaml.Node) error
+	// get returns the value that holds, for Render; nil when there is none. A field
+	// without it has no effect that could be shown.
+	get func(d *draft) any
 	// happens says what happens instead of what the value asks for, where without
 	// says that it has no effect.
 	happens string
@@ -61,20 +64,20 @@ func otherName(path string) rule { return rule{form: "what " + path + " may be",
 
 // instead accepts values of r, none of which has an effect, and says what happens.
 func instead(r rule, happens string) rule {
-	r.happens, r.without = happens, func(*yaml.Node) bool { return true }
+	r.happens, r.without, r.get = happens, func(*yaml.Node) bool { return true }, nil
 	return r
 }
 
 // insteadOf is instead for some values; the others ask for what happens anyway.
 func insteadOf(r rule, happens string, without func(*yaml.Node) bool) rule {
-	r.happens, r.without, r.partly = happens, without, true
+	r.happens, r.without, r.partly, r.get = happens, without, true, nil
 	return r
 }
 
 // butNot refuses all values of r but one as not built; todo says what to do instead.
 func butNot(r rule, built, missing, todo string) rule {
 	set := r.set
-	r.form, r.missing, r.todo = built, missing, todo
+	r.form, r.missing, r.todo, r.get = built, missing, todo, nil
 	r.set = func(d *draft, n *yaml.Node) error {
 		if err := set(d, n); err != nil {
 			return err
@@ -120,7 +123,7 @@ func integer(low, high int64, place func(*draft) *int64) rule {
 		*place(d) = value
 		return nil
 	}
-	return rule{form: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high), set: set}
+	return rule{form: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high), set: set, get: func(d *draft) any { return *place(d) }}
 }
 
 func boolean(place func(*draft) *bool) rule {
@@ -131,7 +134,7 @@ func boolean(place func(*draft) *bool) rule {
 		*place(d) = isTrue(n)
 		return nil
 	}
-	return rule{form: "true or false", set: set}
+	return rule{form: "true or false", set: set, get: func(d *draft) any { return *place(d) }}
 }
 
 func isTrue(n *yaml.Node) bool { return strings.EqualFold(n.Value, "true") }
@@ -148,7 +151,17 @@ const (
 
 // text accepts any scalar that is not empty, so that a label may be a number.
 func text(form string, place func(*draft) *string) rule {
-	return textUpTo(maxTextBytes, form, func(d *draft, v string) { *place(d) = v })
+	r := textUpTo(maxTextBytes, form, func(d *draft, v string) { *place(d) = v })
+	r.get = func(d *draft) any { return nonEmpty(*place(d)) }
+	return r
+}
+
+// nonEmpty is s as a value of Render.
+func nonEmpty(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 func textUpTo(limit int, form string, store func(*draft, string)) rule {
@@ -165,7 +178,9 @@ func textUpTo(limit int, form string, store func(*draft, string)) rule {
 // label stores an ownership label of the metadata.
 func label(name string) rule {
 	form := fmt.Sprintf("a text of at most %d bytes", maxLabelBytes)
-	return textUpTo(maxLabelBytes, form, func(d *draft, v string) { d.labels[name] = v })
+	r := textUpTo(maxLabelBytes, form, func(d *draft, v string) { d.labels[name] = v })
+	r.get = func(d *draft) any { return nonEmpty(d.labels[name]) }
+	return r
 }
 
 func printable(s string) bool {
@@ -181,7 +196,7 @@ func path(place func(*draft) *string) rule {
 		*place(d) = n.Value
 		return nil
 	}
-	return rule{form: "a path that begins with / such as /healthz", set: set}
+	return rule{form: "a path that begins with / such as /healthz", set: set, get: func(d *draft) any { return nonEmpty(*place(d)) }}
 }
 
 // oneOf accepts the listed words.
@@ -197,11 +212,11 @@ func oneOf(words []string, place func(*draft) *string) rule {
 	if len(words) > 1 {
 		form = "one of " + strings.Join(words, ", ")
 	}
-	return rule{form: form, set: set}
+	return rule{form: form, set: set, get: func(d *draft) any { return nonEmpty(*place(d)) }}
 }
 
-// quantity accepts what parse accepts, quoted or not.
-func quantity(form string, parse func(string) (int64, error), place func(*draft) *int64) rule {
+// quantity accepts what parse accepts, quoted or not, and shows it as format does.
+func quantity(form string, parse func(string) (int64, error), format func(int64) string, place func(*draft) *int64) rule {
 	set := func(d *draft, n *yaml.Node) error {
 		value, err := parse(n.Value)
 		if err != nil {
@@ -210,5 +225,11 @@ func quantity(form string, parse func(string) (int64, error), place func(*draft)
 		*place(d) = value
 		return nil
 	}
-	return rule{form: form, set: set}
+	get := func(d *draft) any {
+		if *place(d) == 0 {
+			return nil
+		}
+		return format(*place(d))
+	}
+	return rule{form: form, set: set, get: get}
 }

@@ -76,12 +76,16 @@ func (w *walker) at(paths ...string) position {
 // spec makes the revision spec, and the sentences about what was assumed.
 func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 	var warnings []string
+	if d.min == 0 {
+		warnings = append(warnings, "min_instances 0 is kept at 1: services cannot wake from zero yet")
+	}
+	d.settle()
 	spec := &runwayv1.RevisionSpec{
 		Image:            &runwayv1.Image{Reference: d.image},
 		ContainerPort:    uint32(d.port),
 		Protocol:         d.protocol(),
 		Resources:        d.resources(),
-		Scale:            &runwayv1.ScalePolicy{Min: uint32(max(d.min, 1)), Max: uint32(d.max)},
+		Scale:            &runwayv1.ScalePolicy{Min: uint32(d.min), Max: uint32(d.max)},
 		Public:           d.public,
 		Internal:         d.internal,
 		RequestTimeout:   seconds(d.requestTimeout),
@@ -94,9 +98,6 @@ func (d *draft) spec() (*runwayv1.RevisionSpec, []string) {
 	if d.template() {
 		spec.Image.Reference = ""
 		warnings = append(warnings, "spec.image "+clip(d.image)+" is filled in by nobody: name the image with --image")
-	}
-	if d.min == 0 {
-		warnings = append(warnings, "min_instances 0 is kept at 1: services cannot wake from zero yet")
 	}
 	if d.probes[liveness].declared {
 		spec.LivenessProbe = d.declaredProbe(liveness)
@@ -131,14 +132,17 @@ func protocolOf(backend string) runwayv1.Protocol {
 	return runwayv1.Protocol_PROTOCOL_HTTP1
 }
 
+// settle fills in what follows from other fields.
+func (d *draft) settle() {
+	d.min = max(d.min, 1)
+	d.cpuRequest = cmp.Or(d.cpuRequest, defaults.CPURequestMilli(d.cpuLimit))
+	d.diskRequest = cmp.Or(d.diskRequest, d.diskLimit, defaults.DiskBytes)
+}
+
 func (d *draft) resources() *runwayv1.Resources {
-	request := d.cpuRequest
-	if request == 0 {
-		request = defaults.CPURequestMilli(d.cpuLimit)
-	}
 	return &runwayv1.Resources{
-		CpuLimitMilli: d.cpuLimit, CpuRequestMilli: request, MemoryBytes: d.memory,
-		DiskBytes: cmp.Or(d.diskRequest, d.diskLimit, defaults.DiskBytes), Pids: defaults.Pids,
+		CpuLimitMilli: d.cpuLimit, CpuRequestMilli: d.cpuRequest, MemoryBytes: d.memory,
+		DiskBytes: d.diskRequest, Pids: defaults.Pids,
 	}
 }
 
@@ -146,6 +150,32 @@ func (d *draft) resources() *runwayv1.Resources {
 // its port, so that it has none.
 func (d *draft) worker() bool {
 	return !d.public && !d.internal && !slices.ContainsFunc(d.probes[:], func(p probe) bool { return p.declared })
+}
+
+// portNumber is the port, which a worker has not.
+func portNumber() rule {
+	r := integer(1, 65535, func(d *draft) *int64 { return &d.port })
+	get := r.get
+	r.get = func(d *draft) any {
+		if d.worker() {
+			return nil
+		}
+		return get(d)
+	}
+	return r
+}
+
+// imageReference is the image, unless a chart was to fill it in.
+func imageReference() rule {
+	r := text("an image reference", func(d *draft) *string { return &d.image })
+	get := r.get
+	r.get = func(d *draft) any {
+		if d.template() {
+			return nil
+		}
+		return get(d)
+	}
+	return r
 }
 
 func seconds(n int64) *durationpb.Duration {
