@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -47,6 +48,8 @@ type Config struct {
 	InternalHTTP []string
 	// Metrics is the address of /metrics, /healthz and /readyz; empty for none.
 	Metrics string
+	// Profiles answers /debug/pprof/ at Metrics; nil for none. It decides who may ask.
+	Profiles http.Handler
 	// Listen opens a socket; nil means net.Listen. A process that inherits the
 	// sockets of its predecessor finds them here.
 	Listen func(network, address string) (net.Listener, error)

@@ -14,7 +14,7 @@ import (
 // scrapeTimeout bounds one request at the metrics listener.
 const scrapeTimeout = 10 * time.Second
 
-// serveHealth serves /metrics, /healthz and /readyz until ctx ends.
+// serveHealth serves /metrics, /healthz, /readyz and profiles until ctx ends.
 func (i *Ingress) serveHealth(ctx context.Context) error {
 	if len(i.sockets.metrics) == 0 {
 		return nil
@@ -35,6 +35,9 @@ func (i *Ingress) serveHealth(ctx context.Context) error {
 func (i *Ingress) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(i.cfg.Registry, promhttp.HandlerOpts{}))
+	if i.cfg.Profiles != nil {
+		mux.Handle("GET /debug/pprof/", i.cfg.Profiles)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n") // the client is gone otherwise
 	})

@@ -33,6 +33,7 @@ func TestIngress_ServesOverHTTPS(t *testing.T) {
 	t.Cleanup(replica.Close)
 	cfg := config(t, t.TempDir(), f.dial(t))
 	cfg.Listen, cfg.Metrics, cfg.DrainTimeout = nil, "127.0.0.1:0", 10*time.Second
+	cfg.Profiles = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "profile of "+r.URL.Path) })
 	companion := make(chan struct{})
 	i, err := New(cfg)
 	if err != nil {
@@ -65,6 +66,9 @@ func TestIngress_ServesOverHTTPS(t *testing.T) {
 		t.Errorf("/readyz = %d, want 200", status)
 	}
 	checkMetrics(t, metrics)
+	if status, body := fetch(t, http.DefaultClient, metrics+"/debug/pprof/heap"); status != 200 || body != "profile of /debug/pprof/heap" {
+		t.Errorf("/debug/pprof/heap = %d %q, want what Profiles answers", status, body)
+	}
 
 	answered := make(chan string, 1)
 	go func() {

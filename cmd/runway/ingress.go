@@ -99,7 +99,7 @@ func (s *ingressSettings) run(ctx context.Context) error {
 
 // config completes what the flags gave with what is made from them.
 func (s *ingressSettings) config(conn grpc.ClientConnInterface, log *slog.Logger) (ingress.Config, error) {
-	s.ingress.Registry = newObserved().registry
+	s.ingress.Registry, s.ingress.Profiles = newObserved().registry, profiles()
 	c := s.ingress
 	c.DataDir, c.Coordinator, c.Log = s.member.dataDir, conn, log
 	if s.sockets != nil {
