@@ -51,6 +51,9 @@ lint: $(BIN)/tools/golangci-lint $(BIN)/tools/buf | go-version ## gofmt, vet, st
 proto: $(BIN)/tools/buf ## generate Go from proto/
 	@scripts/proto.sh
 
+docs: | go-version ## make the reference pages of docs/ from the code
+	@scripts/docs.sh
+
 bench: build ## benchmarks as ratios in one run; CHECK=1 fails when a goal is missed
 	@scripts/prerequisites.sh
 	@scripts/bench.sh
@@ -71,6 +74,6 @@ $(BIN)/tools/golangci-lint: tools/lint/go.mod tools/lint/go.sum | go-version
 $(BIN)/tools/buf: tools/proto/go.mod tools/proto/go.sum | go-version
 	cd tools/proto && $(GO) build -o ../../$@ github.com/bufbuild/buf/cmd/buf
 
-.PHONY: help build demo demo-stop unit race e2e test lint proto bench bench-rolling go-version
+.PHONY: help build demo demo-stop unit race e2e test lint proto docs bench bench-rolling go-version
 go-version:
 	@scripts/go-version.sh

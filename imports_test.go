@@ -54,6 +54,7 @@ var rules = []rule{
 	{"cmd/runwayctl", []string{"cli", "coordinator/client"}, heavy, onClient},
 	{"dev", []string{"proto", "coordinator/client", "cli/config"}, nil, "it composes processes, not packages"},
 	{"e2e", []string{"proto", "coordinator/client", "failpoint"}, nil, "a black box: real binaries only"},
+	{"docs", nil, nil, "every part's tests make a page of it: it knows none of them"},
 	{"cmd/runway", []string{""}, nil, "the composition root"},
 	{"examples", nil, nil, "an example is somebody else's code"},
 	{"bench", []string{""}, nil, "it measures whatever there is"},
