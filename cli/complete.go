@@ -30,6 +30,7 @@ var namings = map[string]naming{
 	"CONTEXT":    (*app).contextNames,
 	// Of two environments.
 	"ENVIRONMENT": asking((*app).environmentNames),
+	"PART":        fixed(partClient, partMachine),
 }
 
 // flagNamings are those of the values of flags, the same on every command but those

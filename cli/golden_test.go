@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/runway-platform/runway/cli/clitest"
+	"github.com/runway-platform/runway/cli/doctor"
+	"github.com/runway-platform/runway/cli/doctor/doctortest"
 	"github.com/runway-platform/runway/coordinator/client"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -37,6 +39,8 @@ type run struct {
 	ctx context.Context
 	// expires is when the token ends, if it ends soon.
 	expires time.Time
+	// machine is what doctor looks at; a node that lacks nothing when nil.
+	machine *doctor.Machine
 	// dialled is what the command line connected with.
 	dialled client.Config
 }
@@ -66,8 +70,13 @@ func (r *run) do(t *testing.T) outcome {
 	for k, v := range r.env {
 		env[k] = strings.ReplaceAll(v, "DIR", r.dir)
 	}
+	machine := doctortest.Healthy().Machine()
+	if r.machine != nil {
+		machine = *r.machine
+	}
 	exit := Run(ctx, Process{
-		Stdin: strings.NewReader(r.stdin), Stdout: &stdout, Stderr: &stderr,
+		Machine: machine,
+		Stdin:   strings.NewReader(r.stdin), Stdout: &stdout, Stderr: &stderr,
 		StdinTerminal: r.tty, StdoutTerminal: r.tty, StderrTerminal: r.tty, Width: 72,
 		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		Now:       clitest.Now.Local, Build: Build{Version: "v1.2.3", Commit: "abc", Go: "go1.26"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runway-platform/runway/cli/doctor"
 	"github.com/runway-platform/runway/coordinator/client"
 	"google.golang.org/grpc"
 )
@@ -24,6 +25,8 @@ type Process struct {
 	UserConfig string
 	Now        func() time.Time
 	Build      Build
+	// Machine is what doctor looks at.
+	Machine doctor.Machine
 	// Dial connects to a cluster.
 	Dial func(client.Config) (Conn, error)
 }

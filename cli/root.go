@@ -42,7 +42,7 @@ func (a *app) root() *cobra.Command {
 		a.deployCommand(), a.statusCommand(), a.psCommand(), a.logsCommand(), a.eventsCommand(), a.whyCommand(),
 		a.revisionsCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.manifestCommand(), a.envCommand(), a.deploymentsCommand())
 	addTo(root, groupAdmin,
-		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.completionCommand(), a.versionCommand())
+		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.completionCommand(), a.doctorCommand(), a.versionCommand())
 	a.complete(root)
 	return root
 }

@@ -89,7 +89,7 @@ func Healthy() *Fake {
 	url := "https://web.default.runway.localhost:8443/"
 	return &Fake{
 		Cluster: &runwayv1.InfoResponse{
-			Cluster: "c-1", Domain: "runway.localhost", Version: "v0.1.0", Leader: "127.0.0.1:7443", Regions: []string{"local"},
+			Cluster: "c-1", Domain: "runway.localhost", Version: "v0.1.0", Leader: "127.0.0.1:7443", Regions: []string{"local"}, Now: timestamppb.New(Now),
 			Members: []*runwayv1.Member{{Id: "m1", Address: "127.0.0.1:7443", Voter: true, Leader: true}},
 		},
 		Deployed: &runwayv1.DeployResponse{Deployment: pending, Revision: Revision(), Urls: []string{url}},

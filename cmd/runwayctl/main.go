@@ -25,7 +25,7 @@ func run() int {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout), StderrTerminal: terminal(os.Stderr),
 		Width: width(os.Stdout, os.Stderr), LookupEnv: os.LookupEnv, UserConfig: userConfig(),
-		Now: time.Now, Build: build(),
+		Now: time.Now, Build: build(), Machine: machine(),
 		Dial: func(c client.Config) (cli.Conn, error) { return client.Dial(c) },
 	}, os.Args[1:])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // clusterService tells about the cluster itself.
@@ -31,5 +32,6 @@ func (s clusterService) Info(context.Context, *runwayv1.InfoRequest) (*runwayv1.
 		Registry: cluster.GetRegistry(),
 		Index:    view.Index(),
 		Regions:  cluster.GetRegions(),
+		Now:      timestamppb.Now(),
 	}, nil
 }

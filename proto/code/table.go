@@ -55,6 +55,9 @@ const (
 	NodePortTaken        Code = "RW-5004"
 	ContainerFailed      Code = "RW-5005"
 	DriftRepaired        Code = "RW-5101"
+	MachinePartMissing   Code = "RW-5201"
+	MachinePartOld       Code = "RW-5202"
+	KernelFeatureMissing Code = "RW-5203"
 	NoLeader             Code = "RW-6001"
 	Unreachable          Code = "RW-6002"
 	DataDirectoryEmpty   Code = "RW-6003"
@@ -67,12 +70,15 @@ const (
 	TooManyRequests      Code = "RW-6010"
 	DiskFull             Code = "RW-6011"
 	DiskFailed           Code = "RW-6012"
+	ClocksDiffer         Code = "RW-6101"
+	VersionsDiffer       Code = "RW-6102"
 	Unauthenticated      Code = "RW-7001"
 	PermissionDenied     Code = "RW-7002"
 	TokenExpired         Code = "RW-7003"
 	JoinTokenInvalid     Code = "RW-7004"
 	WrongCA              Code = "RW-7005"
 	MachineRemoved       Code = "RW-7006"
+	CredentialEnds       Code = "RW-7007"
 	ManifestUnreadable   Code = "RW-8001"
 	ManifestSyntax       Code = "RW-8002"
 	ManifestUnknownField Code = "RW-8003"
@@ -145,6 +151,9 @@ var table = []Entry{
 	{NodePortTaken, "node_port_taken", "the node port is in use by somebody else", "another process on the machine listens on it", "move that process out of the agent's port range"},
 	{ContainerFailed, "container_failed", "the container could not be started", "the runtime refused it", "see the message; check the image's command and user"},
 	{DriftRepaired, "drift_repaired", "something on the node differed from what is desired, and was repaired", "somebody changed it by hand", "change it through Runway instead"},
+	{MachinePartMissing, "machine_part_missing", "a program that nodes run is missing on the machine", "it was not installed", "install the package that is named"},
+	{MachinePartOld, "machine_part_old", "a program or the kernel of the machine is older than it should be", "the distribution's package, or an update that was not made", "install the version that is named, or a newer one"},
+	{KernelFeatureMissing, "kernel_feature_missing", "the kernel of the machine lacks what nodes need", "a kernel made for something else, or a container that hides it", "boot the distribution's kernel; nodes do not run inside containers"},
 	{NoLeader, "no_leader", "the cluster has no leader", "a majority of coordinators is not reachable", "bring coordinators back; services go on serving"},
 	{Unreachable, "unreachable", "the coordinator does not answer", "it is down, or the address is wrong", "check --config and that the coordinator runs"},
 	{DataDirectoryEmpty, "data_directory_empty", "the data directory is empty", "a new coordinator must be told what it is", "use --bootstrap for the first one, or a join token"},
@@ -157,12 +166,15 @@ var table = []Entry{
 	{TooManyRequests, "too_many_requests", "too many requests at once", "a loop in a client", "wait and try again"},
 	{DiskFull, "disk_full", "the disk of the coordinator has no room for the log", "something else fills it, or it is too small", "make room below the data directory and start the coordinator again; what was acknowledged is there"},
 	{DiskFailed, "disk_failed", "the disk of the coordinator refused a write", "a broken disk, or a file system that became read-only", "look at the machine's kernel log; move the data directory to a disk that works"},
+	{ClocksDiffer, "clocks_differ", "the clocks of this machine and of the coordinator differ", "one of them does not keep time with others", "run a time service (chrony, systemd-timesyncd) on both"},
+	{VersionsDiffer, "versions_differ", "the client and the cluster are of different versions", "one of them was upgraded and the other was not", "install the runwayctl of the cluster's version"},
 	{Unauthenticated, "unauthenticated", "the caller is not known", "the token is missing or wrong", "name a token with --token-file or RUNWAY_TOKEN"},
 	{PermissionDenied, "permission_denied", "the caller may not do this", "the role of the token does not include it", "ask an administrator for a token with the role"},
 	{TokenExpired, "token_expired", "the token has expired", "tokens have a limited life", "ask an administrator for a new one"},
 	{JoinTokenInvalid, "join_token_invalid", "the join token is not valid", "it was used, has expired or is for another role", "make a new one with `runwayctl nodes join-token`"},
 	{WrongCA, "wrong_ca", "the coordinator's certificate is not from the expected authority", "the address belongs to another cluster, or somebody is in between", "check the address and the CA file"},
 	{MachineRemoved, "machine_removed", "the machine was removed from the cluster", "an operator removed it, and its certificate is still valid", "let it join again: empty its data directory and start it with a new join token"},
+	{CredentialEnds, "credential_ends", "a token or certificate ends soon or has ended", "they have a limited life", "replace it before it ends: `runwayctl tokens create NAME --role ROLE` makes a token"},
 	{ManifestUnreadable, "manifest_unreadable", "the manifest cannot be read", "the file is missing, too large or not text", "name it with -f FILE; write UTF-8"},
 	{ManifestSyntax, "manifest_syntax", "the manifest is not valid YAML", "indentation or quoting", "see the line and column"},
 	{ManifestUnknownField, "manifest_unknown_field", "the manifest has a field that does not exist", "a mistyped or misplaced key", "use the key that is proposed"},

@@ -292,8 +292,10 @@ type InfoResponse struct {
 	// host:port that archives may be pushed to; empty when there is none.
 	Registry string `protobuf:"bytes,6,opt,name=registry,proto3" json:"registry,omitempty"`
 	// Raft index of this answer.
-	Index         uint64   `protobuf:"varint,7,opt,name=index,proto3" json:"index,omitempty"`
-	Regions       []string `protobuf:"bytes,8,rep,name=regions,proto3" json:"regions,omitempty"`
+	Index   uint64   `protobuf:"varint,7,opt,name=index,proto3" json:"index,omitempty"`
+	Regions []string `protobuf:"bytes,8,rep,name=regions,proto3" json:"regions,omitempty"`
+	// Clock of the coordinator that answered.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=now,proto3" json:"now,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +382,13 @@ func (x *InfoResponse) GetIndex() uint64 {
 func (x *InfoResponse) GetRegions() []string {
 	if x != nil {
 		return x.Regions
+	}
+	return nil
+}
+
+func (x *InfoResponse) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
 	}
 	return nil
 }
@@ -3605,7 +3614,7 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\rRenewResponse\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\fR\x05chain\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\fR\x02ca\"\r\n" +
-	"\vInfoRequest\"\xeb\x01\n" +
+	"\vInfoRequest\"\x99\x02\n" +
 	"\fInfoResponse\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x16\n" +
 	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x18\n" +
@@ -3614,7 +3623,8 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\amembers\x18\x05 \x03(\v2\x11.runway.v1.MemberR\amembers\x12\x1a\n" +
 	"\bregistry\x18\x06 \x01(\tR\bregistry\x12\x14\n" +
 	"\x05index\x18\a \x01(\x04R\x05index\x12\x18\n" +
-	"\aregions\x18\b \x03(\tR\aregions\"`\n" +
+	"\aregions\x18\b \x03(\tR\aregions\x12,\n" +
+	"\x03now\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"`\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -3955,16 +3965,16 @@ var file_runway_v1_api_proto_goTypes = []any{
 	(*RevokeTokenRequest)(nil),      // 63: runway.v1.RevokeTokenRequest
 	(*RevokeTokenResponse)(nil),     // 64: runway.v1.RevokeTokenResponse
 	nil,                             // 65: runway.v1.LogsRequest.AfterEntry
-	(*Space)(nil),                   // 66: runway.v1.Space
-	(*WorkloadKey)(nil),             // 67: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),            // 68: runway.v1.RevisionSpec
-	(*Deployment)(nil),              // 69: runway.v1.Deployment
-	(*Revision)(nil),                // 70: runway.v1.Revision
-	(*Workload)(nil),                // 71: runway.v1.Workload
-	(*Replica)(nil),                 // 72: runway.v1.Replica
-	(*Wanted)(nil),                  // 73: runway.v1.Wanted
-	(*LogOptions)(nil),              // 74: runway.v1.LogOptions
-	(*timestamppb.Timestamp)(nil),   // 75: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil),   // 66: google.protobuf.Timestamp
+	(*Space)(nil),                   // 67: runway.v1.Space
+	(*WorkloadKey)(nil),             // 68: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),            // 69: runway.v1.RevisionSpec
+	(*Deployment)(nil),              // 70: runway.v1.Deployment
+	(*Revision)(nil),                // 71: runway.v1.Revision
+	(*Workload)(nil),                // 72: runway.v1.Workload
+	(*Replica)(nil),                 // 73: runway.v1.Replica
+	(*Wanted)(nil),                  // 74: runway.v1.Wanted
+	(*LogOptions)(nil),              // 75: runway.v1.LogOptions
 	(*LogLine)(nil),                 // 76: runway.v1.LogLine
 	(*Cause)(nil),                   // 77: runway.v1.Cause
 	(*Node)(nil),                    // 78: runway.v1.Node
@@ -3976,127 +3986,128 @@ var file_runway_v1_api_proto_goTypes = []any{
 }
 var file_runway_v1_api_proto_depIdxs = []int32{
 	6,  // 0: runway.v1.InfoResponse.members:type_name -> runway.v1.Member
-	66, // 1: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
-	67, // 2: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
-	68, // 3: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
-	69, // 4: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
-	70, // 5: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
-	17, // 6: runway.v1.ListServicesResponse.services:type_name -> runway.v1.ServiceView
-	71, // 7: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
-	70, // 8: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
-	69, // 9: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
-	67, // 10: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	67, // 11: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
-	21, // 12: runway.v1.ListReplicasResponse.replicas:type_name -> runway.v1.ReplicaView
-	72, // 13: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
-	67, // 14: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
-	70, // 15: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
-	67, // 16: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
-	73, // 17: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
-	67, // 18: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
-	67, // 19: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
-	67, // 20: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	67, // 21: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
-	74, // 22: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
-	65, // 23: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
-	75, // 24: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
-	76, // 25: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
-	67, // 26: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
-	77, // 27: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
-	69, // 28: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
-	67, // 29: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
-	69, // 30: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
-	69, // 31: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
-	21, // 32: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
-	43, // 33: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
-	78, // 34: runway.v1.NodeView.node:type_name -> runway.v1.Node
-	75, // 35: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
-	79, // 36: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
-	80, // 37: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	75, // 38: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	48, // 39: runway.v1.ListIngressesResponse.views:type_name -> runway.v1.IngressView
-	81, // 40: runway.v1.IngressView.ingress:type_name -> runway.v1.Ingress
-	75, // 41: runway.v1.IngressView.last_beat:type_name -> google.protobuf.Timestamp
-	75, // 42: runway.v1.IngressView.owes_since:type_name -> google.protobuf.Timestamp
-	78, // 43: runway.v1.SetCordonResponse.node:type_name -> runway.v1.Node
-	67, // 44: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
-	82, // 45: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
-	79, // 46: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
-	80, // 47: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	83, // 48: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
-	83, // 49: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
-	31, // 50: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
-	0,  // 51: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
-	2,  // 52: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
-	4,  // 53: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
-	7,  // 54: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
-	8,  // 55: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
-	10, // 56: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
-	11, // 57: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
-	13, // 58: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
-	15, // 59: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
-	18, // 60: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
-	19, // 61: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
-	22, // 62: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
-	24, // 63: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
-	26, // 64: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
-	27, // 65: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
-	28, // 66: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
-	30, // 67: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
-	33, // 68: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
-	35, // 69: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
-	36, // 70: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
-	38, // 71: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
-	40, // 72: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
-	41, // 73: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
-	44, // 74: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
-	46, // 75: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
-	49, // 76: runway.v1.Nodes.SetCordon:input_type -> runway.v1.SetCordonRequest
-	51, // 77: runway.v1.Nodes.RemoveNode:input_type -> runway.v1.RemoveNodeRequest
-	53, // 78: runway.v1.Nodes.RemoveIngress:input_type -> runway.v1.RemoveIngressRequest
-	55, // 79: runway.v1.Nodes.AcceptRoutes:input_type -> runway.v1.AcceptRoutesRequest
-	57, // 80: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
-	59, // 81: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
-	61, // 82: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
-	63, // 83: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
-	1,  // 84: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
-	3,  // 85: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
-	5,  // 86: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
-	66, // 87: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
-	9,  // 88: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
-	66, // 89: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
-	12, // 90: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
-	14, // 91: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
-	16, // 92: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
-	17, // 93: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
-	20, // 94: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
-	23, // 95: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
-	25, // 96: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
-	14, // 97: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
-	14, // 98: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
-	29, // 99: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
-	32, // 100: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
-	34, // 101: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
-	69, // 102: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
-	37, // 103: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
-	39, // 104: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
-	69, // 105: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
-	42, // 106: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
-	45, // 107: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
-	47, // 108: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
-	50, // 109: runway.v1.Nodes.SetCordon:output_type -> runway.v1.SetCordonResponse
-	52, // 110: runway.v1.Nodes.RemoveNode:output_type -> runway.v1.RemoveNodeResponse
-	54, // 111: runway.v1.Nodes.RemoveIngress:output_type -> runway.v1.RemoveIngressResponse
-	56, // 112: runway.v1.Nodes.AcceptRoutes:output_type -> runway.v1.AcceptRoutesResponse
-	58, // 113: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
-	60, // 114: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
-	62, // 115: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
-	64, // 116: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
-	84, // [84:117] is the sub-list for method output_type
-	51, // [51:84] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	66, // 1: runway.v1.InfoResponse.now:type_name -> google.protobuf.Timestamp
+	67, // 2: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
+	68, // 3: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
+	69, // 4: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
+	70, // 5: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
+	71, // 6: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
+	17, // 7: runway.v1.ListServicesResponse.services:type_name -> runway.v1.ServiceView
+	72, // 8: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
+	71, // 9: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
+	70, // 10: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
+	68, // 11: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	68, // 12: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
+	21, // 13: runway.v1.ListReplicasResponse.replicas:type_name -> runway.v1.ReplicaView
+	73, // 14: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
+	68, // 15: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 16: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
+	68, // 17: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
+	74, // 18: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
+	68, // 19: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
+	68, // 20: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
+	68, // 21: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	68, // 22: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
+	75, // 23: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
+	65, // 24: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
+	66, // 25: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
+	76, // 26: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
+	68, // 27: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
+	77, // 28: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
+	70, // 29: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
+	68, // 30: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
+	70, // 31: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
+	70, // 32: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
+	21, // 33: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
+	43, // 34: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
+	78, // 35: runway.v1.NodeView.node:type_name -> runway.v1.Node
+	66, // 36: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
+	79, // 37: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
+	80, // 38: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	66, // 39: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	48, // 40: runway.v1.ListIngressesResponse.views:type_name -> runway.v1.IngressView
+	81, // 41: runway.v1.IngressView.ingress:type_name -> runway.v1.Ingress
+	66, // 42: runway.v1.IngressView.last_beat:type_name -> google.protobuf.Timestamp
+	66, // 43: runway.v1.IngressView.owes_since:type_name -> google.protobuf.Timestamp
+	78, // 44: runway.v1.SetCordonResponse.node:type_name -> runway.v1.Node
+	68, // 45: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
+	82, // 46: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
+	79, // 47: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
+	80, // 48: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	83, // 49: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
+	83, // 50: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
+	31, // 51: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
+	0,  // 52: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
+	2,  // 53: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
+	4,  // 54: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
+	7,  // 55: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
+	8,  // 56: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
+	10, // 57: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
+	11, // 58: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
+	13, // 59: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
+	15, // 60: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
+	18, // 61: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
+	19, // 62: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
+	22, // 63: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
+	24, // 64: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
+	26, // 65: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
+	27, // 66: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
+	28, // 67: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
+	30, // 68: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
+	33, // 69: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
+	35, // 70: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
+	36, // 71: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
+	38, // 72: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
+	40, // 73: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
+	41, // 74: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
+	44, // 75: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
+	46, // 76: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
+	49, // 77: runway.v1.Nodes.SetCordon:input_type -> runway.v1.SetCordonRequest
+	51, // 78: runway.v1.Nodes.RemoveNode:input_type -> runway.v1.RemoveNodeRequest
+	53, // 79: runway.v1.Nodes.RemoveIngress:input_type -> runway.v1.RemoveIngressRequest
+	55, // 80: runway.v1.Nodes.AcceptRoutes:input_type -> runway.v1.AcceptRoutesRequest
+	57, // 81: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
+	59, // 82: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
+	61, // 83: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
+	63, // 84: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
+	1,  // 85: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
+	3,  // 86: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
+	5,  // 87: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
+	67, // 88: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
+	9,  // 89: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
+	67, // 90: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
+	12, // 91: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
+	14, // 92: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
+	16, // 93: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
+	17, // 94: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
+	20, // 95: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
+	23, // 96: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
+	25, // 97: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
+	14, // 98: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
+	14, // 99: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
+	29, // 100: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
+	32, // 101: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
+	34, // 102: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
+	70, // 103: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
+	37, // 104: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
+	39, // 105: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
+	70, // 106: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
+	42, // 107: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
+	45, // 108: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
+	47, // 109: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
+	50, // 110: runway.v1.Nodes.SetCordon:output_type -> runway.v1.SetCordonResponse
+	52, // 111: runway.v1.Nodes.RemoveNode:output_type -> runway.v1.RemoveNodeResponse
+	54, // 112: runway.v1.Nodes.RemoveIngress:output_type -> runway.v1.RemoveIngressResponse
+	56, // 113: runway.v1.Nodes.AcceptRoutes:output_type -> runway.v1.AcceptRoutesResponse
+	58, // 114: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
+	60, // 115: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
+	62, // 116: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
+	64, // 117: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
+	85, // [85:118] is the sub-list for method output_type
+	52, // [52:85] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_api_proto_init() }
