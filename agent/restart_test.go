@@ -60,11 +60,11 @@ func TestB13_BackOffDoublesToItsCapAndResets(t *testing.T) {
 		var delays []time.Duration
 		for attempt := range 10 {
 			r.runtime.Exit(runtime.NewContainerID("a", attempt), 1)
-			delays = append(delays, r.until("next attempt", 2*time.Minute, func() bool {
+			delays = append(delays, r.until("next attempt", 3*time.Minute, func() bool {
 				return r.status("a").GetAttempt() == uint32(attempt+1) && r.status("a").GetReady()
 			}).Round(500*time.Millisecond))
 		}
-		want := "[500ms 1s 2s 4s 8s 16s 32s 1m0s 1m0s 1m0s]"
+		want := "[500ms 1s 2s 4s 8s 16s 32s 1m4s 2m0s 2m0s]"
 		if fmt.Sprint(delays) != want {
 			t.Errorf("delays %v, want %s", delays, want)
 		}
