@@ -76,7 +76,11 @@ func TestClient_SeesEveryFailure(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := client{target: target{address: serveOn(t, test.handle), host: "svc", name: "svc", timeout: 200 * time.Millisecond}, dialed: func() {}}
+			timeout := 10 * time.Second
+			if test.want == "timeout" {
+				timeout = 200 * time.Millisecond
+			}
+			c := client{target: target{address: serveOn(t, test.handle), host: "svc", name: "svc", timeout: timeout}, dialed: func() {}}
 			defer c.close()
 			_, f := c.ask(http.MethodGet, "", nil)
 			if got := kindOf(f); got != test.want {
