@@ -67,6 +67,7 @@ func story() []proto.Message {
 		&runwayv1.Deploy{Deployment: "d3", Workload: Key("web"), Restart: true, CreatedBy: "alice"},
 		&runwayv1.CancelDeployment{Deployment: "d3", By: "alice"},
 		Deploy("d4", "web", Spec(), 2),
+		drains(fleet.Unmissed, "r1", "r2"),
 		drains(fleet.Whole, "r1", "r2"),
 		drains(fleet.Whole/3, "r1", "r2"),
 		&runwayv1.ConfirmRoutes{Drained: []string{"r1"}, Released: []string{"r1"}, NotServing: []string{"r2"}},

@@ -53,6 +53,8 @@ func TestSetReplicaGoals_RefusesWhatTheOthersNoLongerMakeUpFor(t *testing.T) {
 		{"another crashed", []proto.Message{Report("n2", "r2", failed)}, drains(whole, "r1"), []string{"r1"}},
 		{"another left the routes", []proto.Message{&runwayv1.ConfirmRoutes{NotServing: []string{"r2"}}}, drains(whole, "r1"), []string{"r1"}},
 		{"it serves no more itself", []proto.Message{phase("n2", suspect)}, drains(whole, "r2"), nil},
+		{"it serves again", nil, drains(fleet.Unmissed, "r1"), []string{"r1"}},
+		{"it still does not serve", []proto.Message{Report("n1", "r1", failed)}, drains(fleet.Unmissed, "r1"), nil},
 		{"more are wanted", []proto.Message{wanted(3)}, drains(whole, "r1"), []string{"r1"}},
 		{"fewer are wanted", []proto.Message{wanted(1)}, drains(whole, "r1", "r2"), nil},
 		{"straight to its end", []proto.Message{drains(whole, "r2")},

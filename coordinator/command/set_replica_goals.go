@@ -53,11 +53,14 @@ func setGoal(tx *state.Tx, done work, c *runwayv1.ReplicaGoal) *Rejection {
 // some of them go.
 type work map[string]uint64
 
-// spare lets a replica go, unless the others that serve do less than least by now.
+// spare lets a replica go, unless it serves and the others do less than least by now.
 func (w work) spare(tx *state.Tx, r *runwayv1.Replica, least uint64) *Rejection {
 	does := fleet.Work(tx.View, r)
 	if does == 0 {
 		return nil
+	}
+	if least == fleet.Unmissed {
+		return reject(ErrConflict, code.Conflict, "replica %q serves again", r.GetId())
 	}
 	id, region := state.IDOf(r.GetWorkload()), r.GetPlan().GetRegion()
 	at := string(id) + "/" + region

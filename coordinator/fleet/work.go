@@ -1,12 +1,18 @@
 package fleet
 
 import (
+	"math"
+
 	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // Whole is all the work of a workload in a region, as Work counts it.
 const Whole = 1_000_000_000_000
+
+// Unmissed is what a goal counts on for a replica that does not serve: no others make up for
+// it once it does.
+const Unmissed = math.MaxUint64
 
 // Work is the part of its workload's work that a replica does: its share of what its own
 // revision is whole with, which may be more and smaller replicas than another; none
@@ -36,7 +42,8 @@ func Left(view *state.View, id state.WorkloadID, region string, without map[stri
 // Hold writes into goals what they count on: that the replicas which serve and stay do as
 // much when the goals are applied as now, the whole at most. Somebody else may let others
 // go meanwhile, or a fault take them. One that does not serve now is not missed; should it
-// serve by then, the others have to do the whole. A service that is deleted keeps nothing.
+// serve by then, it is back, and this has to be decided anew. A service that is deleted keeps
+// nothing.
 func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
 	type place struct {
 		id     state.WorkloadID
@@ -58,7 +65,7 @@ func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
 		for _, goal := range taken {
 			goal.Least = least
 			if Work(view, view.Replica(goal.GetReplica())) == 0 {
-				goal.Least = Whole
+				goal.Least = Unmissed
 			}
 		}
 	}

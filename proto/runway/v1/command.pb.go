@@ -1165,7 +1165,8 @@ type ReplicaGoal struct {
 	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What the others that serve were to do of the workload's work in its region when this
 	// was decided, the whole at most, in parts of 10^12. The goal is refused where a replica
-	// that serves would go and they do less by now. 0 asks for nothing.
+	// that serves would go and they do less by now. 0 asks for nothing; 2^64-1 is for a
+	// replica that did not serve, and refuses when it does.
 	Least         uint64 `protobuf:"varint,4,opt,name=least,proto3" json:"least,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
