@@ -3,14 +3,22 @@ package command
 import (
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/fleet"
 	"github.com/runway-platform/runway/coordinator/state"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
 // confirmRoutes writes what the ingresses have agreed on. Replicas that are gone
 // need no confirmation and are passed over; one whose goal is still to serve
-// cannot have been drained or released.
+// cannot have been drained or released. Nothing of it holds once an ingress is live that
+// was not asked.
 func confirmRoutes(tx *state.Tx, c *runwayv1.ConfirmRoutes) (proto.Message, error) {
+	for _, i := range tx.Ingresses() {
+		if c.GetSeen() != 0 && i.GetMeta().GetModifiedIndex() > c.GetSeen() && fleet.Live(i) {
+			return nil, reject(ErrConflict, code.Conflict, "ingress %q has changed since index %d", i.GetName(), c.GetSeen())
+		}
+	}
 	for _, id := range c.GetNotServing() {
 		confirm(tx, id, func(r *runwayv1.ReplicaRouting, _ runwayv1.Goal) { r.Serving = false })
 	}

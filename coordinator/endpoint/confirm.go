@@ -14,7 +14,7 @@ import (
 
 // confirm returns what the acknowledgements prove and the state does not say yet.
 func (m *memory) confirm(view *state.View, proof proof, now time.Time) []proto.Message {
-	c := &runwayv1.ConfirmRoutes{}
+	c := &runwayv1.ConfirmRoutes{Seen: view.Index()}
 	for _, r := range view.Replicas() {
 		if m.entered[r.GetId()] != 0 {
 			m.confirmInside(c, proof, view, r)

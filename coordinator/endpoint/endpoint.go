@@ -77,11 +77,11 @@ func (c *Controller) Standing(ingress string) presence.Standing {
 }
 
 // Unconfirmed returns since when the ingress owes the confirmation of a generation,
-// zero when it owes none, and whether it has confirmed any in its session and
-// refuses none.
+// zero when it owes none, and whether it has confirmed any in its session, refuses none
+// and routes to no replica that the live ones gave up.
 func (c *Controller) Unconfirmed(ingress string) (since time.Time, confirmed bool) {
 	s := c.Standing(ingress)
-	return s.Since, s.Generation != 0 && !s.Refuses
+	return s.Since, s.Generation != 0 && !s.Refuses && !s.Behind
 }
 
 // Run publishes and confirms until ctx ends; the routes are then withdrawn from
@@ -125,11 +125,11 @@ func (p *planner) plan(view *state.View, now time.Time) []proto.Message {
 	blocked := m.publish(view, p.routes(view, proof, m.settling(now)))
 	m.track(view, proof, now)
 	p.controller.set(m.set, m.standings(view, proof))
-	commands := append(p.guard.Events(), reports(view, proof)...)
+	commands := append(m.confirm(view, proof, now), reports(view, proof)...) // first what a report would outdate
 	if blocked {
 		commands = append(commands, turn(m))
 	}
-	return append(commands, m.confirm(view, proof, now)...)
+	return append(commands, p.guard.Events()...)
 }
 
 // turn returns a command that makes the next generation younger than all that were

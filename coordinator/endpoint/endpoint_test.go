@@ -414,3 +414,28 @@ func TestUnconfirmed_CountsFromTheOldestDebt(t *testing.T) {
 		t.Errorf("i2 has confirmed and owes since %s", got)
 	}
 }
+
+// What was told to go has been given up by the live ingresses only. One that was lost
+// must give it up as well before it is one of them again, however short its debt.
+func TestUnconfirmed_LostIngressStillRoutesToWhatTheOthersGaveUp(t *testing.T) {
+	r := newRig(t)
+	r.look()
+	r.settle()
+	r.ready("r1", true)
+	r.ready("r2", true)
+	r.ack("i1", "i2")
+	r.lose("i2")
+	r.drain("r1")
+	if _, confirmed := r.planner.controller.Unconfirmed("i2"); !confirmed {
+		t.Error("before the others gave it up, what i2 routes to is as good as what they do")
+	}
+	r.ack("i1")
+	r.want("r1", false, true, false)
+	if _, confirmed := r.planner.controller.Unconfirmed("i2"); confirmed {
+		t.Error("i2 routes to r1, which may stop, and could be live")
+	}
+	r.ack("i2")
+	if _, confirmed := r.planner.controller.Unconfirmed("i2"); !confirmed {
+		t.Error("i2 has given r1 up, and cannot be live")
+	}
+}

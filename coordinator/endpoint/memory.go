@@ -116,15 +116,27 @@ func endpointsOf(set *runwayv1.RouteSet) map[string]bool {
 
 // standings returns how far each ingress follows.
 func (m *memory) standings(view *state.View, proof proof) map[string]presence.Standing {
-	standings := map[string]presence.Standing{}
+	standings, given := map[string]presence.Standing{}, m.givenUp(view)
 	for _, ingress := range view.Ingresses() {
 		id := ingress.GetId()
 		ack := proof.acks[id]
 		standings[id] = presence.Standing{
 			Name: ingress.GetName(), Generation: ack.Generation, Saved: ack.Saved, Since: m.owing[id].since, Refuses: ack.Refusal != nil,
+			Behind: ack.Generation < given,
 		}
 	}
 	return standings
+}
+
+// givenUp is the generation by which every replica that nobody routes to any more had left.
+func (m *memory) givenUp(view *state.View) uint64 {
+	var last uint64
+	for _, r := range view.Replicas() {
+		if r.GetRouting().GetUnrouted() {
+			last = max(last, m.left[r.GetId()])
+		}
+	}
+	return last
 }
 
 // track remembers since when each ingress owes a confirmation. The debt is that of

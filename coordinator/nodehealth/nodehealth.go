@@ -47,7 +47,7 @@ type Config struct {
 	Heard func(id string) bool
 	// Unconfirmed returns since when an ingress owes the confirmation of a generation
 	// of the routes, zero when it owes none, and whether it has confirmed any to this
-	// leader in its session.
+	// leader in its session and routes to nothing that the live ones gave up.
 	Unconfirmed func(ingress string) (since time.Time, confirmed bool)
 	Log         *slog.Logger
 }
@@ -96,14 +96,14 @@ func (j *judge) plan(view *state.View, now time.Time) []proto.Message {
 	}
 	for _, i := range view.Ingresses() {
 		if phase, cause := j.ingress(i, now); phase != i.GetStatus().GetPhase() {
-			commands = append(commands, setIngressPhase(i, phase, cause))
+			commands = append(commands, setIngressPhase(view, i, phase, cause))
 		}
 	}
 	return commands
 }
 
-func setIngressPhase(i *runwayv1.Ingress, phase runwayv1.IngressPhase, cause *runwayv1.Cause) proto.Message {
-	c := &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: "has confirmed its routes", Cause: cause}
+func setIngressPhase(view *state.View, i *runwayv1.Ingress, phase runwayv1.IngressPhase, cause *runwayv1.Cause) proto.Message {
+	c := &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: "has confirmed its routes", Cause: cause, Seen: view.Index()}
 	if cause != nil {
 		c.Reason = cause.GetSummary()
 	}

@@ -56,6 +56,8 @@ type Standing struct {
 	Since time.Time
 	// Refuses tells that it does not take the routes.
 	Refuses bool
+	// Behind tells that it routes to a replica which all live ingresses gave up.
+	Behind bool
 }
 
 // Presence is the leader's memory. Safe for concurrent use.

@@ -85,7 +85,7 @@ func (c *checker) command(ch change) {
 }
 
 // unrouted: no replica is stopped that was not drained, or that an ingress sends
-// requests to which has been live all the time.
+// requests to which is live.
 func (c *checker) unrouted(ch change, goals *runwayv1.SetReplicaGoals) {
 	for _, goal := range goals.GetGoals() {
 		r := ch.before.Replica(goal.GetReplica())
@@ -95,7 +95,7 @@ func (c *checker) unrouted(ch change, goals *runwayv1.SetReplicaGoals) {
 		if !r.GetRouting().GetDrained() {
 			c.world.Broken.Add("replica %s is to stop, and has not drained", r.GetId())
 		}
-		for _, i := range c.alive(ch.looked, r.GetPlan().GetDrainSince().AsTime()) {
+		for _, i := range c.alive(ch.before) {
 			if i.routes[r.GetId()] != "" {
 				c.world.Broken.Add("replica %s is to stop, and ingress %s routes to it", r.GetId(), i.id)
 			}
@@ -112,7 +112,7 @@ func (c *checker) drained(ch change, confirmed *runwayv1.ConfirmRoutes) {
 			continue
 		}
 		within := time.Since(r.GetPlan().GetDrainSince().AsTime()) < fleet.SpecOf(ch.before, r).GetDrainTimeout().AsDuration()
-		for _, i := range c.alive(ch.looked, time.Now()) {
+		for _, i := range c.alive(ch.before) {
 			if i.routes[id] != "" {
 				c.world.Broken.Add("replica %s has drained, and ingress %s routes to it", id, i.id)
 			}
@@ -124,21 +124,20 @@ func (c *checker) drained(ch change, confirmed *runwayv1.ConfirmRoutes) {
 }
 
 // stopped checks the moment at which a node really stops a replica: no ingress that
-// has been live since the replica was to drain may send requests to it.
+// is live may send requests to it.
 func (c *checker) stopped(row *runwayv1.Replica) {
-	for _, i := range c.alive(c.world.View(), row.GetPlan().GetDrainSince().AsTime()) {
+	for _, i := range c.alive(c.world.View()) {
 		if i.routes[row.GetId()] != "" {
 			c.world.Broken.Add("replica %s stopped, and ingress %s routes to it", row.GetId(), i.id)
 		}
 	}
 }
 
-// alive returns the ingresses that have counted as live since before a moment.
-func (c *checker) alive(view *state.View, before time.Time) []*ingress {
+// alive returns the ingresses that count as live.
+func (c *checker) alive(view *state.View) []*ingress {
 	var all []*ingress
 	for _, known := range view.Ingresses() {
-		status := known.GetStatus()
-		if status.GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE && status.GetPhaseSince().AsTime().Before(before) {
+		if fleet.Live(known) {
 			all = append(all, c.world.ingress(known.GetId()))
 		}
 	}

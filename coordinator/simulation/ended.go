@@ -54,7 +54,7 @@ func (c *checker) ended(ch change, id string) {
 // reached: success is told when no live ingress sends anything to another replica, but to
 // one whose node came back after the look.
 func (c *checker) reached(ch change, what claim) {
-	for _, i := range c.alive(ch.looked, time.Now()) {
+	for _, i := range c.alive(ch.looked) {
 		for _, r := range ch.looked.ReplicasOf(what.id) {
 			if r.GetDeployment() != what.d.GetId() && i.routes[r.GetId()] != "" && !cameBack(ch, r) {
 				c.world.Broken.Add("deployment %s succeeded, and ingress %s routes to replica %s of %s", what.d.GetId(), i.id, r.GetId(), r.GetDeployment())

@@ -1352,7 +1352,10 @@ type ConfirmRoutes struct {
 	// No longer confirmed as serving: not ready, or a new ingress joined.
 	NotServing []string `protobuf:"bytes,4,rep,name=not_serving,json=notServing,proto3" json:"not_serving,omitempty"`
 	// Told to go, and confirmed as out of the routes of all live ingresses.
-	Unrouted      []string `protobuf:"bytes,5,rep,name=unrouted,proto3" json:"unrouted,omitempty"`
+	Unrouted []string `protobuf:"bytes,5,rep,name=unrouted,proto3" json:"unrouted,omitempty"`
+	// The index that this was decided at: refused when an ingress has become live since,
+	// whose confirmation was not asked for. 0 asks for nothing.
+	Seen          uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1420,6 +1423,13 @@ func (x *ConfirmRoutes) GetUnrouted() []string {
 		return x.Unrouted
 	}
 	return nil
+}
+
+func (x *ConfirmRoutes) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 type PurgeReplicas struct {
@@ -1748,7 +1758,10 @@ type SetIngressPhase struct {
 	Phase   IngressPhase           `protobuf:"varint,2,opt,name=phase,proto3,enum=runway.v1.IngressPhase" json:"phase,omitempty"`
 	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Why it is lost.
-	Cause         *Cause `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	Cause *Cause `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	// The index that this was decided at: to become live is refused when a replica has been
+	// given up by the live ones since. 0 asks for nothing.
+	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1809,6 +1822,13 @@ func (x *SetIngressPhase) GetCause() *Cause {
 		return x.Cause
 	}
 	return nil
+}
+
+func (x *SetIngressPhase) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 // ReportIngress writes what an ingress said of its routes.
@@ -2477,14 +2497,15 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\areplica\x18\x02 \x01(\tR\areplica\x12\x1d\n" +
 	"\n" +
 	"node_epoch\x18\x03 \x01(\x04R\tnodeEpoch\x120\n" +
-	"\x06status\x18\x04 \x01(\v2\x18.runway.v1.ReplicaStatusR\x06status\"\x9c\x01\n" +
+	"\x06status\x18\x04 \x01(\v2\x18.runway.v1.ReplicaStatusR\x06status\"\xb0\x01\n" +
 	"\rConfirmRoutes\x12\x18\n" +
 	"\aserving\x18\x01 \x03(\tR\aserving\x12\x18\n" +
 	"\adrained\x18\x02 \x03(\tR\adrained\x12\x1a\n" +
 	"\breleased\x18\x03 \x03(\tR\breleased\x12\x1f\n" +
 	"\vnot_serving\x18\x04 \x03(\tR\n" +
 	"notServing\x12\x1a\n" +
-	"\bunrouted\x18\x05 \x03(\tR\bunrouted\"+\n" +
+	"\bunrouted\x18\x05 \x03(\tR\bunrouted\x12\x12\n" +
+	"\x04seen\x18\x06 \x01(\x04R\x04seen\"+\n" +
 	"\rPurgeReplicas\x12\x1a\n" +
 	"\breplicas\x18\x01 \x03(\tR\breplicas\"b\n" +
 	"\fRegisterNode\x12\x12\n" +
@@ -2504,12 +2525,13 @@ const file_runway_v1_command_proto_rawDesc = "" +
 	"\x0fRegisterIngress\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
-	"\x05facts\x18\x03 \x01(\v2\x17.runway.v1.IngressFactsR\x05facts\"\x9a\x01\n" +
+	"\x05facts\x18\x03 \x01(\v2\x17.runway.v1.IngressFactsR\x05facts\"\xae\x01\n" +
 	"\x0fSetIngressPhase\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x12-\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x17.runway.v1.IngressPhaseR\x05phase\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12&\n" +
-	"\x05cause\x18\x04 \x01(\v2\x10.runway.v1.CauseR\x05cause\"\xbc\x01\n" +
+	"\x05cause\x18\x04 \x01(\v2\x10.runway.v1.CauseR\x05cause\x12\x12\n" +
+	"\x04seen\x18\x05 \x01(\x04R\x04seen\"\xbc\x01\n" +
 	"\rReportIngress\x12\x18\n" +
 	"\aingress\x18\x01 \x01(\tR\aingress\x123\n" +
 	"\bproblems\x18\x02 \x03(\v2\x17.runway.v1.RouteProblemR\bproblems\x12)\n" +
