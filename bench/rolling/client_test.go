@@ -76,11 +76,7 @@ func TestClient_SeesEveryFailure(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			timeout := 10 * time.Second
-			if test.want == "timeout" {
-				timeout = 200 * time.Millisecond
-			}
-			c := client{target: target{address: serveOn(t, test.handle), host: "svc", name: "svc", timeout: timeout}, dialed: func() {}}
+			c := client{target: target{address: serveOn(t, test.handle), host: "svc", name: "svc", timeout: patience(test.want)}, dialed: func() {}}
 			defer c.close()
 			_, f := c.ask(http.MethodGet, "", nil)
 			if got := kindOf(f); got != test.want {
@@ -88,6 +84,14 @@ func TestClient_SeesEveryFailure(t *testing.T) {
 			}
 		})
 	}
+}
+
+// patience is how long a client waits: only a test of silence is about that.
+func patience(want string) time.Duration {
+	if want == "timeout" {
+		return 200 * time.Millisecond
+	}
+	return 10 * time.Second
 }
 
 func kindOf(f *failure) string {

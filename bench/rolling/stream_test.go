@@ -37,7 +37,7 @@ func TestStream_SeesEveryUncleanEnd(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			seen := newCounts("i1", test.name)
-			c := client{target: target{address: serveOn(t, test.handle), host: "svc", timeout: 200 * time.Millisecond}, dialed: seen.dialed}
+			c := client{target: target{address: serveOn(t, test.handle), host: "svc", timeout: patience(test.want)}, dialed: seen.dialed}
 			defer c.close()
 			_, f := c.streamFor(t.Context(), test.read, time.Minute, seen)
 			if got := kindOf(f); got != test.want {
