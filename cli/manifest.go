@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) manifestCommand() *cobra.Command {
-	return noun("manifest", "Look at manifests as Runway reads them", a.manifestRenderCommand())
+	return noun("manifest", "Look at manifests as Runway reads them", a.manifestRenderCommand(), a.manifestSchemaCommand())
 }
 
 func (a *app) manifestRenderCommand() *cobra.Command {
@@ -61,4 +61,25 @@ func (a *app) manifestRender(file, service string) error {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	return a.showJSON(encoded)
+}
+
+func (a *app) manifestSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Show the JSON Schema of manifests",
+		Long: "Schema shows what editors check manifests with while you write, made from the same table that deploy\n" +
+			"reads by. Let the first line of a manifest name the file that you keep it in:\n" +
+			"# yaml-language-server: $schema=runway.schema.json",
+		Example: "  runwayctl manifest schema",
+		Args:    exactly(),
+		RunE:    func(*cobra.Command, []string) error { return a.manifestSchema() },
+	}
+}
+
+func (a *app) manifestSchema() error {
+	text, err := manifest.Schema()
+	if err != nil {
+		return err
+	}
+	return a.showJSON(text)
 }

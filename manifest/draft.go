@@ -102,6 +102,7 @@ var probeWords = map[probeSlot]struct{ block, doc, absent, delay, failures strin
 // probeBlock is the rule of the mapping itself, which declares the probe.
 func probeBlock(slot probeSlot) rule {
 	r := mapping()
+	r.schema["not"] = schema{"type": "object", "required": []string{"path", "grpc_service"}}
 	r.set = func(d *draft, _ *yaml.Node) error {
 		d.probes[slot].declared = true
 		return nil

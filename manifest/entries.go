@@ -53,7 +53,8 @@ func words(form string, place func(*draft) *[]string) rule {
 		}
 		return *place(d)
 	}
-	return rule{form: form, shape: list, set: set, get: get}
+	one := schema{"type": "string"}
+	return rule{form: form, shape: list, set: set, get: get, schema: schema{"type": "array", "items": one, "minItems": 1, "maxItems": maxWords}}
 }
 
 // asString is how a value is written so that it is a string.
@@ -68,7 +69,7 @@ func asString(n *yaml.Node) string {
 }
 
 // entries accepts a mapping of free names to values.
-func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node) *fault, get func(d *draft) map[string]string) rule {
+func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node) *fault, get func(d *draft) map[string]string, one schema) rule {
 	set := func(d *draft, n *yaml.Node) error {
 		var wrong faults
 		first := map[string]int{}
@@ -94,7 +95,9 @@ func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node)
 		}
 		return nil
 	}
-	return rule{form: form, shape: free, set: set, get: show}
+	of := schema{"type": []string{"object", "null"}, "maxProperties": limit}
+	maps.Copy(of, one)
+	return rule{form: form, shape: free, set: set, get: show, schema: of}
 }
 
 // variable stores one variable of spec.environment, which must be a string: who reads

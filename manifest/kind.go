@@ -2,12 +2,15 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
 
 	"github.com/runway-platform/runway/proto/code"
+	naming "github.com/runway-platform/runway/proto/name"
 )
 
 // APIVersion and Kind are what a manifest names at its top.
@@ -61,10 +64,18 @@ func apiVersion() rule {
 	return r
 }
 
+// serviceName is any name; checkName judges its length.
+func serviceName() rule {
+	r := text(fmt.Sprintf("a name of at most %d characters", naming.MaxLength), func(d *draft) *string { return &d.name })
+	r.schema = anyText(naming.MaxLength)
+	return r
+}
+
 // kindWord keeps the kind, which checkKind judges. What is shown is a service.
 func kindWord() rule {
 	r := text(Kind+", or a Kubernetes kind", func(d *draft) *string { return &d.kind })
 	r.get = func(*draft) any { return Kind }
+	r.schema = schema{"enum": slices.Sorted(maps.Keys(formats))}
 	return r
 }
 

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -54,7 +55,7 @@ func protocol() rule {
 		d.backend = backend
 		return nil
 	}
-	return rule{form: "one of http, grpc", set: set}
+	return rule{form: "one of http, grpc", set: set, schema: schema{"enum": slices.Sorted(maps.Keys(backendOf))}}
 }
 
 // oneService refuses several processes in one service.

@@ -23,6 +23,8 @@ const (
 var (
 	errQuantity = errors.New("quantity not in the allowed form")
 
+	// cpuPattern is what both of the patterns allow, without the range.
+	cpuPattern      = `^([1-9][0-9]{0,8}m|(0|[1-9][0-9]{0,5})(\.[0-9]{1,3})?)$`
 	milliPattern    = regexp.MustCompile(`^([1-9][0-9]{0,8})m$`)
 	coresPattern    = regexp.MustCompile(`^(0|[1-9][0-9]{0,5})(?:\.([0-9]{1,3}))?$`)
 	memoryPattern   = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,3}))?(k|M|G|T|Ki|Mi|Gi|Ti)?$`)

@@ -38,6 +38,8 @@ type rule struct {
 	// get returns the value that holds, for Render; nil when there is none. A field
 	// without it has no effect that could be shown.
 	get func(d *draft) any
+	// schema is what JSON Schema can say of the values.
+	schema schema
 	// happens says what happens instead of what the value asks for, where without
 	// says that it has no effect.
 	happens string
@@ -54,10 +56,14 @@ var errForm = errors.New("value not in the allowed form")
 // errNotBuilt is returned by a rule for a value that is known and not built.
 var errNotBuilt = errors.New("value not built")
 
-func mapping() rule { return rule{form: "fields", shape: block} }
+func mapping() rule {
+	return rule{form: "fields", shape: block, schema: schema{"type": []string{"object", "null"}}}
+}
 
 // notBuilt refuses a known field by name. todo says what to do instead.
-func notBuilt(todo string) rule { return rule{form: todo, refused: true} }
+func notBuilt(todo string) rule {
+	return rule{form: todo, refused: true, schema: schema{"not": schema{}}}
+}
 
 // otherName reads a key as the field of path.
 func otherName(path string) rule { return rule{form: "what " + path + " may be", other: path} }
@@ -78,6 +84,11 @@ func insteadOf(r rule, happens string, without func(*yaml.Node) bool) rule {
 func butNot(r rule, built, missing, todo string) rule {
 	set := r.set
 	r.form, r.missing, r.todo, r.get = built, missing, todo, nil
+	if r.schema["type"] == "boolean" {
+		r.schema = schema{"const": built == "true"}
+	} else {
+		r.schema = schema{"const": built}
+	}
 	r.set = func(d *draft, n *yaml.Node) error {
 		if err := set(d, n); err != nil {
 			return err
@@ -110,7 +121,7 @@ func names(form string, place func(*draft) *[]string) rule {
 		*place(d) = all
 		return nil
 	}
-	return rule{form: form, shape: list, set: set}
+	return rule{form: form, shape: list, set: set, schema: schema{"type": "array", "items": anyText(maxTextBytes), "uniqueItems": true, "minItems": 1, "maxItems": maxNames}}
 }
 
 // integer accepts plain decimal numbers only: no quotes, signs, hexadecimal.
@@ -123,7 +134,8 @@ func integer(low, high int64, place func(*draft) *int64) rule {
 		*place(d) = value
 		return nil
 	}
-	return rule{form: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high), set: set, get: func(d *draft) any { return *place(d) }}
+	return rule{form: fmt.Sprintf("a whole number from %d to %d, without quotes", low, high), set: set, get: func(d *draft) any { return *place(d) },
+		schema: schema{"type": "integer", "minimum": low, "maximum": high}}
 }
 
 func boolean(place func(*draft) *bool) rule {
@@ -134,7 +146,7 @@ func boolean(place func(*draft) *bool) rule {
 		*place(d) = isTrue(n)
 		return nil
 	}
-	return rule{form: "true or false", set: set, get: func(d *draft) any { return *place(d) }}
+	return rule{form: "true or false", set: set, get: func(d *draft) any { return *place(d) }, schema: schema{"type": "boolean"}}
 }
 
 func isTrue(n *yaml.Node) bool { return strings.EqualFold(n.Value, "true") }
@@ -172,7 +184,7 @@ func textUpTo(limit int, form string, store func(*draft, string)) rule {
 		store(d, n.Value)
 		return nil
 	}
-	return rule{form: form, set: set}
+	return rule{form: form, set: set, schema: anyText(limit)}
 }
 
 // label stores an ownership label of the metadata.
@@ -196,7 +208,8 @@ func path(place func(*draft) *string) rule {
 		*place(d) = n.Value
 		return nil
 	}
-	return rule{form: "a path that begins with / such as /healthz", set: set, get: func(d *draft) any { return nonEmpty(*place(d)) }}
+	return rule{form: "a path that begins with / such as /healthz", set: set, get: func(d *draft) any { return nonEmpty(*place(d)) },
+		schema: schema{"type": "string", "pattern": `^/[^ #]*$`, "maxLength": maxTextBytes}}
 }
 
 // oneOf accepts the listed words.
@@ -212,11 +225,11 @@ func oneOf(words []string, place func(*draft) *string) rule {
 	if len(words) > 1 {
 		form = "one of " + strings.Join(words, ", ")
 	}
-	return rule{form: form, set: set, get: func(d *draft) any { return nonEmpty(*place(d)) }}
+	return rule{form: form, set: set, get: func(d *draft) any { return nonEmpty(*place(d)) }, schema: schema{"enum": words}}
 }
 
 // quantity accepts what parse accepts, quoted or not, and shows it as format does.
-func quantity(form string, parse func(string) (int64, error), format func(int64) string, place func(*draft) *int64) rule {
+func quantity(form, pattern string, parse func(string) (int64, error), format func(int64) string, place func(*draft) *int64) rule {
 	set := func(d *draft, n *yaml.Node) error {
 		value, err := parse(n.Value)
 		if err != nil {
@@ -231,5 +244,5 @@ func quantity(form string, parse func(string) (int64, error), format func(int64)
 		}
 		return format(*place(d))
 	}
-	return rule{form: form, set: set, get: get}
+	return rule{form: form, set: set, get: get, schema: schema{"type": []string{"string", "number"}, "pattern": pattern, "exclusiveMinimum": 0}}
 }
