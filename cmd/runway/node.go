@@ -47,7 +47,7 @@ func (s *nodeSettings) bind(cmd *cobra.Command) {
 	flags.StringVar(&s.agent.Identity, "identity", "", "where ingresses ask which replica a node port leads to, IP:PORT (default: the node address, port 7444)")
 	flags.StringVar(&s.agent.Region, "region", "local", "region of the node")
 	flags.StringVar(&s.agent.Pool, "pool", "", "pool of the node (default: that of its join token, and no other is accepted); no manifest asks for it yet")
-	flags.StringToStringVar(&s.agent.Labels, "labels", nil, "labels of the node, key=value; `nodes list -o json` shows them, no manifest asks for them yet")
+	flags.StringToStringVar(&s.agent.Labels, "labels", nil, "labels of the node, `key=value`; 'nodes list -o json' shows them, no manifest asks for them yet")
 	flags.StringVar(&s.agent.Subnet, "subnet", "10.64.1.0/24", "network of the replicas on this node")
 	flags.StringVar(&s.replicas, "replica-network", "10.64.0.0/16", "network that holds the subnets of all nodes")
 	flags.StringSliceVar(&s.denyEgress, "deny-egress", nil, "networks that replicas must not connect to")

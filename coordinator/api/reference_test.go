@@ -234,3 +234,39 @@ func follows(request proto.Message) bool {
 func isRightRequest(err error) bool {
 	return slices.Contains([]codes.Code{codes.OK, codes.NotFound, codes.Aborted}, status.Code(err))
 }
+
+var bodyOf = regexp.MustCompile(`-d '([^']*)'`)
+
+// Every line of grpcurl in the pages that people write names a method that is served,
+// and a body of it.
+func TestDocs_GrpcurlLinesAreRight(t *testing.T) {
+	t.Parallel()
+	methods := map[string]method{}
+	for _, m := range newBench(t).methods() {
+		methods[strings.TrimPrefix(m.name, "/")] = m
+	}
+	checked := 0
+	for _, block := range docstest.Blocks(t, "sh") {
+		for _, line := range block.Commands("grpcurl") {
+			words := strings.Fields(line)
+			name := words[len(words)-1]
+			if name == "list" || words[len(words)-2] == "describe" {
+				continue
+			}
+			checked++
+			m, ok := methods[name]
+			if !ok {
+				t.Errorf("%s: there is no method %s", block.Page, name)
+				continue
+			}
+			if body := bodyOf.FindStringSubmatch(line); body != nil {
+				if err := protojson.Unmarshal([]byte(body[1]), m.input.New().Interface()); err != nil {
+					t.Errorf("%s: %s: %v", block.Page, line, err)
+				}
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("no line was found")
+	}
+}

@@ -3,6 +3,7 @@ package docstest
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,5 +82,17 @@ func TestMetrics_TellsNameTypeLabelsAndHelp(t *testing.T) {
 	})
 	if got := m.Table(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestBlocks_AreThoseOfTheLanguage(t *testing.T) {
+	t.Parallel()
+	const text = "a\n```sh exit=2\nbin/prog make a | less\nother make b\n  prog make c\n```\n```yaml\nx: 1\n```\n```sh\n```\n"
+	got := blocksOf("p.md", "sh", text)
+	if len(got) != 2 || got[0].Page != "p.md" {
+		t.Fatalf("blocks are %+v", got)
+	}
+	if commands := got[0].Commands("prog"); !slices.Equal(commands, []string{"make a | less", "make c"}) {
+		t.Errorf("commands are %q", commands)
 	}
 }
