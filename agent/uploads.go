@@ -24,6 +24,9 @@ const (
 	batchLines = 256
 	// nextAttemptEvery is how often the attempt after the one that ended is looked for.
 	nextAttemptEvery = 250 * time.Millisecond
+	// assignedWithin is how long a reader that follows waits for a replica that this node has not heard of: its assignment may
+	// be behind the request.
+	assignedWithin = 5 * time.Second
 )
 
 // uploader sends log lines to the coordinator when it asks: a node needs no inbound port for that.
@@ -121,6 +124,9 @@ func (u *uploader) read(ctx context.Context, request *runwayv1.OpenLogs, lines c
 	if asked.GetSince() != nil {
 		options.Since = asked.GetSince().AsTime()
 	}
+	if options.Follow {
+		u.awaitAssignment(ctx, replica)
+	}
 	attempt, err := u.choose(replica, asked.GetPrevious())
 	if err != nil {
 		return err
@@ -138,6 +144,18 @@ func (u *uploader) read(ctx context.Context, request *runwayv1.OpenLogs, lines c
 		}
 	}
 	return ctx.Err()
+}
+
+// awaitAssignment returns when the replica is known here, or when it has had its time to be.
+func (u *uploader) awaitAssignment(ctx context.Context, replica string) {
+	ctx, cancel := context.WithTimeout(ctx, assignedWithin)
+	defer cancel()
+	for ctx.Err() == nil {
+		if _, known := u.attempt(replica); known {
+			return
+		}
+		pause(ctx, nextAttemptEvery)
+	}
 }
 
 // choose returns the attempt to begin with: the present one, or, when that was not made yet or the one before is asked for, the

@@ -38,6 +38,26 @@ func TestUpload_FollowWaitsForTheFirstAttempt(t *testing.T) {
 	})
 }
 
+// Whoever follows a service asks for a replica as soon as it is placed, which its node may hear of a moment later. One that
+// nobody ever assigns is refused all the same.
+func TestUpload_FollowWaitsForAReplicaThatIsJustAssigned(t *testing.T) {
+	onSession(t, func(c *connected) {
+		c.runtime.AddImage(imageRef("web"), runtimetest.Behavior{})
+		c.coordinator.greeting = []*runwayv1.CoordinatorMessage{assigns(setOf(5, true))}
+	}, func(t *testing.T, c *connected) {
+		c.openLogs("s1", "a", &runwayv1.LogOptions{Follow: true})
+		time.Sleep(time.Second)
+		c.coordinator.send <- assigns(setOf(6, false, assignment("a", 20001)))
+		c.until("ready", time.Second, func() bool { return c.status("a").GetReady() })
+		c.writes("a-0", "hello\n")
+		c.until("first line", 2*time.Second, func() bool { return slices.Equal(c.uploaded("s1"), []string{"hello"}) })
+		c.openLogs("s2", "stranger", &runwayv1.LogOptions{Follow: true})
+		c.until("refused", assignedWithin+time.Second, c.coordinator.read(func() bool {
+			return c.coordinator.failure == `read logs of replica "stranger": no logs`
+		}))
+	})
+}
+
 // What explains a crash loop is the attempt that ended, not the one that waits for its back-off or will never come.
 func TestUpload_CrashLoopShowsTheLastAttemptWithLines(t *testing.T) {
 	onSession(t, func(c *connected) {
