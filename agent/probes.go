@@ -44,7 +44,7 @@ func probeSpec(p *runwayv1.Probe, protocol runwayv1.Protocol) probe.Spec {
 		Declared:         p.GetDeclared(),
 		InitialDelay:     max(0, p.GetInitialDelay().AsDuration()),
 		Timeout:          atLeast(p.GetTimeout(), defaults.ProbeTimeout),
-		Period:           atLeast(p.GetPeriod(), defaults.ProbePeriod),
+		Period:           max(atLeast(p.GetPeriod(), defaults.ProbePeriod), defaults.ShortestProbePeriod),
 		FailureThreshold: cmp.Or(int(p.GetFailureThreshold()), defaults.ProbeFailureThreshold),
 	}
 }

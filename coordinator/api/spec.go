@@ -213,6 +213,9 @@ func checkProbe(name string, probe *runwayv1.Probe) error {
 	if len(probe.GetGrpcService()) > maxPath {
 		return invalid(code.SpecInvalid, "%s.grpc_service is longer than %d", name, maxPath)
 	}
+	if period := probe.GetPeriod().AsDuration(); period > 0 && period < defaults.ShortestProbePeriod {
+		return invalid(code.SpecInvalid, "%s.period of %s is shorter than %s", name, period, defaults.ShortestProbePeriod)
+	}
 	return inRange(map[string]*durationpb.Duration{
 		name + ".initial_delay": probe.GetInitialDelay(), name + ".timeout": probe.GetTimeout(), name + ".period": probe.GetPeriod(),
 	})

@@ -51,6 +51,9 @@ const (
 	ProbeFailureThreshold = 3
 )
 
+// ShortestProbePeriod bounds what one replica may cost its node in probes.
+const ShortestProbePeriod = 100 * time.Millisecond
+
 // The probe that nobody wrote asks / of a service that never promised to answer it
 // fast, so it is patient. A slow start is judged by the deployment's start budget.
 const (
