@@ -45,6 +45,10 @@ test: ## everything: lint, fast tests under the race detector, STORMS random sto
 	$(GO) test -count=1 -timeout 20m -run '^TestStorm_' ./coordinator/simulation -seeds $(STORMS)
 	@$(MAKE) --no-print-directory e2e
 
+fuzz: export FUZZTIME ?= 30s
+fuzz: | go-version ## every fuzz target for FUZZTIME, one after the other
+	@scripts/fuzz.sh
+
 lint: $(BIN)/tools/golangci-lint $(BIN)/tools/buf | go-version ## gofmt, vet, stale generated code, untidy go.mod
 	@scripts/lint.sh
 
@@ -74,6 +78,6 @@ $(BIN)/tools/golangci-lint: tools/lint/go.mod tools/lint/go.sum | go-version
 $(BIN)/tools/buf: tools/proto/go.mod tools/proto/go.sum | go-version
 	cd tools/proto && $(GO) build -o ../../$@ github.com/bufbuild/buf/cmd/buf
 
-.PHONY: help build demo demo-stop unit race e2e test lint proto docs bench bench-rolling go-version
+.PHONY: help build demo demo-stop unit race e2e test fuzz lint proto docs bench bench-rolling go-version
 go-version:
 	@scripts/go-version.sh

@@ -156,7 +156,7 @@ func (f *fixture) newClient() *http.Client {
 
 // route puts a workload with a public and an internal name into the table and
 // removes it when the test ends. It returns its public name.
-func (f *fixture) route(t *testing.T, change func(*route.Workload), upstreams ...string) string {
+func (f *fixture) route(t testing.TB, change func(*route.Workload), upstreams ...string) string {
 	t.Helper()
 	service := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", "=", "-", ",", "-", "#", "-", " ", "-").Replace(t.Name()))
 	if len(service) > 40 {
@@ -183,7 +183,7 @@ func (f *fixture) route(t *testing.T, change func(*route.Workload), upstreams ..
 	return w.Hosts[0]
 }
 
-func (f *fixture) apply(t *testing.T, set route.Set) {
+func (f *fixture) apply(t testing.TB, set route.Set) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -227,7 +227,7 @@ func (f *fixture) do(t *testing.T, req *http.Request) (*http.Response, string) {
 }
 
 // upstream starts a replica and returns its address.
-func upstream(t *testing.T, handle http.HandlerFunc) string {
+func upstream(t testing.TB, handle http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(handle)
 	t.Cleanup(s.Close)
