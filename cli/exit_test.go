@@ -115,7 +115,7 @@ func TestExit_OfDeploymentsByCause(t *testing.T) {
 var everyAsking = []string{
 	"deploy -f DIR", "status", "status web", "ps", "logs web", "logs web -f", "events", "events -f", "why web", "revisions web", "scale web 2", "restart web", "rollback web",
 	"delete web -y", "deployments list web", "deployments show x", "deployments attach x", "deployments cancel x", "deployments report x", "spaces list", "spaces show x", "spaces create shop",
-	"spaces delete x -y", "nodes list", "nodes join-token", "nodes cordon x", "nodes uncordon x", "nodes rm x -y", "ingresses list", "ingresses rm x -y", "routes accept x -y", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
+	"spaces delete x -y", "nodes list", "nodes join-token", "nodes cordon x", "nodes uncordon x", "nodes rm x -y", "ingresses list", "ingresses rm x -y", "routes accept x -y", "top", "tokens list", "tokens create x", "tokens revoke x", "cluster status",
 }
 
 // Every command fails with one RW line when the cluster refuses whatever it asks.
@@ -125,7 +125,7 @@ func TestExit_LastLineOfEveryCommand(t *testing.T) {
 	for _, method := range []string{
 		"Info", "CreateSpace", "ListSpaces", "GetSpace", "DeleteSpace", "Deploy", "ListServices", "GetService", "ListReplicas", "ListRevisions",
 		"Scale", "Restart", "Rollback", "DeleteService", "Logs", "Why", "GetDeployment", "ListDeployments", "WatchDeployment", "CancelDeployment",
-		"ListNodes", "CreateJoinToken", "ListIngresses", "SetCordon", "RemoveNode", "RemoveIngress", "AcceptRoutes", "ListEvents", "CreateToken", "ListTokens", "RevokeToken",
+		"ListNodes", "CreateJoinToken", "ListIngresses", "SetCordon", "RemoveNode", "RemoveIngress", "AcceptRoutes", "ListEvents", "CreateToken", "ListTokens", "RevokeToken", "ListTraffic",
 	} {
 		refused[method] = clitest.Refusal(codes.PermissionDenied, &runwayv1.Cause{Code: string(code.PermissionDenied), Summary: "the token may not do this"})
 	}

@@ -23,7 +23,7 @@ var answers = []string{
 	"deployments report 01JNQ8Z3", "deployments show 01JNQ8Z3", "doctor machine", "env diff staging production -f DIR", "events", "ingresses list", "init web --dir DIR/new", "ingresses rm ingress-2 -y", "logs web", "manifest render -f DIR", "manifest schema",
 	"nodes cordon node-1", "nodes join-token", "nodes list", "nodes rm node-1 -y", "nodes uncordon node-1", "ps", "restart web",
 	"revisions web", "rollback web", "routes accept ingress-2 -y", "scale web 6", "spaces create shop", "spaces delete gone -y",
-	"spaces list", "spaces show shop", "status", "status web", "tokens create ci", "tokens list", "tokens revoke t3", "validate -f DIR",
+	"spaces list", "spaces show shop", "status", "status web", "tokens create ci", "tokens list", "tokens revoke t3", "top", "validate -f DIR",
 	"version", "why web",
 }
 

@@ -39,7 +39,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupAdmin, Title: "Administration:"},
 	)
 	addTo(root, groupDaily,
-		a.initCommand(), a.deployCommand(), a.statusCommand(), a.psCommand(), a.logsCommand(), a.eventsCommand(), a.whyCommand(),
+		a.initCommand(), a.deployCommand(), a.statusCommand(), a.psCommand(), a.topCommand(), a.logsCommand(), a.eventsCommand(), a.whyCommand(),
 		a.revisionsCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.deleteCommand(), a.validateCommand(), a.manifestCommand(), a.envCommand(), a.deploymentsCommand())
 	addTo(root, groupAdmin,
 		a.spacesCommand(), a.nodesCommand(), a.ingressesCommand(), a.routesCommand(), a.tokensCommand(), a.clusterCommand(), a.contextCommand(), a.completionCommand(), a.doctorCommand(), a.versionCommand())

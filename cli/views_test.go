@@ -9,6 +9,7 @@ import (
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -39,6 +40,12 @@ func fullCluster() *clitest.Fake {
 			Code: "RW-1103", Summary: "the kernel killed web-b at its memory limit of 512 MiB", Fix: "raise resources.limits.memory",
 			Evidence: []string{"oom_kill 3", "last line: allocating 2 GiB"},
 		}},
+	}
+	minute, ms := durationpb.New(58*time.Second), func(n int) *durationpb.Duration { return durationpb.New(time.Duration(n) * time.Millisecond) }
+	f.Traffic = []*runwayv1.Traffic{
+		{Workload: &runwayv1.WorkloadKey{Space: "default", Service: "idle", Environment: "staging"}, Covers: minute},
+		{Workload: clitest.Web(), Covers: minute, Requests: 7300, Failed: 36, Unserved: 7, P50: ms(5), P99: ms(2000)},
+		{Workload: &runwayv1.WorkloadKey{Space: "shop", Service: "cart", Environment: "production"}, Covers: minute, Requests: 58},
 	}
 	f.AllEvents = []*runwayv1.Event{
 		{At: clitest.Before(time.Minute), Kind: "deployment.started", Workload: clitest.Web(), Deployment: clitest.DeploymentID, Message: "revision 3, rolling"},
@@ -73,6 +80,8 @@ func TestViews(t *testing.T) {
 		"status_yaml":        "status -o yaml",
 		"status_service":     "status web",
 		"status_absent":      "status nope",
+		"top":                "top --all-spaces",
+		"top_json":           "top -o json",
 		"ps":                 "ps web",
 		"ps_wide":            "ps -o wide",
 		"logs":               "logs web",
@@ -147,7 +156,7 @@ func TestViews(t *testing.T) {
 func TestViews_Empty(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]string{
-		"empty_status": "status --all-spaces", "empty_ps": "ps", "empty_nodes": "nodes list", "empty_ingresses": "ingresses list", "empty_logs": "logs web", "empty_events": "events", "empty_json": "status -o json",
+		"empty_status": "status --all-spaces", "empty_ps": "ps", "empty_top": "top", "empty_nodes": "nodes list", "empty_ingresses": "ingresses list", "empty_logs": "logs web", "empty_events": "events", "empty_json": "status -o json",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

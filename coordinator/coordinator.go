@@ -149,6 +149,7 @@ func (c *Coordinator) api() (*api.API, error) {
 		Routes:    c.endpoints,
 		LastBeat:  c.presence.LastBeat,
 		Forget:    c.presence.Forget,
+		Recent:    c.presence.Recent,
 		Authority: c.authority,
 		Leader:    c.leads,
 		Lifetime:  c.lifetime,

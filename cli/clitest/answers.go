@@ -97,6 +97,11 @@ func (f *Fake) DeleteService(context.Context, *runwayv1.DeleteServiceRequest) (*
 	return &runwayv1.DeleteServiceResponse{}, nil
 }
 
+// ListTraffic answers with Traffic.
+func (f *Fake) ListTraffic(context.Context, *runwayv1.ListTrafficRequest) (*runwayv1.ListTrafficResponse, error) {
+	return &runwayv1.ListTrafficResponse{Services: f.Traffic}, nil
+}
+
 // Why answers with Reason.
 func (f *Fake) Why(context.Context, *runwayv1.WhyRequest) (*runwayv1.WhyResponse, error) {
 	return f.Reason, nil

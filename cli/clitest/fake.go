@@ -33,6 +33,7 @@ type Fake struct {
 	Cluster     *runwayv1.InfoResponse
 	AllSpaces   []*runwayv1.Space
 	AllServices []*runwayv1.ServiceView
+	Traffic     []*runwayv1.Traffic
 	Replicas    []*runwayv1.ReplicaView
 	Revisions   *runwayv1.ListRevisionsResponse
 	History     []*runwayv1.Deployment

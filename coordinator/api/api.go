@@ -81,6 +81,8 @@ type Config struct {
 	// what the leader remembers of one that was removed.
 	LastBeat func(id string) time.Time
 	Forget   func(id string)
+	// Recent returns what this leader heard that the ingresses served of a workload lately.
+	Recent func(id state.WorkloadID) presence.Traffic
 	// Authority signs for machines; nil while it is not known.
 	Authority func() *identity.Authority
 	// Leader returns the address of the leader, empty when there is none, and
@@ -100,7 +102,7 @@ type Config struct {
 }
 
 func (c Config) validate() error {
-	if c.Views == nil || c.Applier == nil || c.Images == nil || c.Logs == nil || c.Sessions == nil || c.Routes == nil || c.LastBeat == nil || c.Forget == nil ||
+	if c.Views == nil || c.Applier == nil || c.Images == nil || c.Logs == nil || c.Sessions == nil || c.Routes == nil || c.LastBeat == nil || c.Forget == nil || c.Recent == nil ||
 		c.Authority == nil || c.Leader == nil || c.Members == nil || c.Log == nil {
 		return errors.New("check api configuration: a required part is missing")
 	}

@@ -76,6 +76,7 @@ type bench struct {
 	authority *identity.Authority
 	listener  *bufconn.Listener
 	dispatch  *dispatch.Dispatcher
+	presence  *presence.Presence
 	server    *grpc.Server
 	api       *API
 	log       *journal
@@ -114,6 +115,7 @@ func (b *bench) serve() {
 	log := slog.New(slog.NewTextHandler(b.log, nil))
 	leader := func() (string, bool) { return "leader.test:7443", !b.follows.Load() }
 	remembered := presence.New()
+	b.presence = remembered
 	b.dispatch = dispatch.New(dispatch.Config{
 		Views: b.state.View, Applier: b.state, Routes: noRoutes{}, Presence: remembered,
 		Authority: func() *identity.Authority { return b.authority },
@@ -122,7 +124,7 @@ func (b *bench) serve() {
 	var err error
 	b.api, err = New(Config{
 		Views: b.state.View, Applier: b.state, Logs: b.dispatch, Sessions: b.dispatch, Routes: noRoutes{},
-		LastBeat: remembered.LastBeat, Forget: remembered.Forget,
+		LastBeat: remembered.LastBeat, Forget: remembered.Forget, Recent: remembered.Recent,
 		Images:    resolved(func(ctx context.Context, r string) (string, error) { return b.images(ctx, r) }),
 		Authority: func() *identity.Authority { return b.authority },
 		Leader:    leader,

@@ -84,6 +84,7 @@ var rights = map[string]right{
 	runwayv1.Services_ListReplicas_FullMethodName:  {roles: readers, space: ofWorkloadOrAll},
 	runwayv1.Services_ListRevisions_FullMethodName: {roles: readers, space: ofWorkload},
 	runwayv1.Services_Why_FullMethodName:           {roles: readers, space: ofWorkload},
+	runwayv1.Services_ListTraffic_FullMethodName:   {roles: readers, space: ofSpaceOrAll},
 	runwayv1.Services_Logs_FullMethodName:          {roles: logReaders, space: ofWorkload},
 	runwayv1.Services_Deploy_FullMethodName:        {roles: deployers, writes: true, space: ofWorkload},
 	runwayv1.Services_Scale_FullMethodName:         {roles: deployers, writes: true, space: ofWorkload},

@@ -136,6 +136,7 @@ var matrix = map[string]string{
 	"Services.ListReplicas":        "viewer deployer space_admin operator auditor cluster_admin",
 	"Services.ListRevisions":       "viewer deployer space_admin operator auditor cluster_admin",
 	"Services.Why":                 "viewer deployer space_admin operator auditor cluster_admin",
+	"Services.ListTraffic":         "viewer deployer space_admin operator auditor cluster_admin",
 	"Deployments.GetDeployment":    "viewer deployer space_admin operator auditor cluster_admin",
 	"Deployments.ListDeployments":  "viewer deployer space_admin operator auditor cluster_admin",
 	"Deployments.WatchDeployment":  "viewer deployer space_admin operator auditor cluster_admin",

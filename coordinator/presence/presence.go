@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/state"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -67,6 +68,7 @@ type Presence struct {
 	beats   map[string]time.Time
 	acks    map[string]Ack
 	tallies tallies
+	recent  map[state.WorkloadID]*recent
 	changed chan struct{}
 }
 
@@ -87,6 +89,7 @@ func (p *Presence) Reset(now time.Time) {
 	p.acks = map[string]Ack{}
 	p.tallies.end()
 	p.tallies = newTallies()
+	p.recent = map[state.WorkloadID]*recent{}
 	p.wake()
 }
 

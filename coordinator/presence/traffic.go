@@ -26,8 +26,8 @@ type Series struct {
 }
 
 // Record counts what an ingress served since its last message in the tallies that are
-// open, and returns how many samples were refused because they cannot be true, or have
-// no room. Without a tally nothing is kept: nobody asks.
+// open and in the recent traffic, and returns how many samples were refused because they
+// cannot be true, or have no room in a tally.
 func (p *Presence) Record(ingress string, stats *runwayv1.IngressStats) (refused int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,6 +41,7 @@ func (p *Presence) Record(ingress string, stats *runwayv1.IngressStats) (refused
 		if slices.ContainsFunc(sample.GetResponses(), func(n uint64) bool { return n > 0 }) {
 			p.tallies.mixed(ingress, series.Workload, stats.GetCovers().AsDuration(), now)
 		}
+		p.lately(series.Workload, sample, stats.GetCovers().AsDuration(), now)
 		if !p.tallies.add(ingress, series, sample) {
 			refused++
 		}

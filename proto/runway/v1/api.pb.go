@@ -2030,6 +2030,202 @@ func (x *WhyResponse) GetDeployment() *Deployment {
 	return nil
 }
 
+type ListTrafficRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: all spaces the caller may see.
+	Space         string `protobuf:"bytes,1,opt,name=space,proto3" json:"space,omitempty"`
+	Environment   string `protobuf:"bytes,2,opt,name=environment,proto3" json:"environment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTrafficRequest) Reset() {
+	*x = ListTrafficRequest{}
+	mi := &file_runway_v1_api_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTrafficRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTrafficRequest) ProtoMessage() {}
+
+func (x *ListTrafficRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTrafficRequest.ProtoReflect.Descriptor instead.
+func (*ListTrafficRequest) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListTrafficRequest) GetSpace() string {
+	if x != nil {
+		return x.Space
+	}
+	return ""
+}
+
+func (x *ListTrafficRequest) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+type ListTrafficResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By space, service and environment; services without requests too.
+	Services      []*Traffic `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTrafficResponse) Reset() {
+	*x = ListTrafficResponse{}
+	mi := &file_runway_v1_api_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTrafficResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTrafficResponse) ProtoMessage() {}
+
+func (x *ListTrafficResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTrafficResponse.ProtoReflect.Descriptor instead.
+func (*ListTrafficResponse) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListTrafficResponse) GetServices() []*Traffic {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+// Traffic is what all ingresses served of one service lately.
+type Traffic struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Workload *WorkloadKey           `protobuf:"bytes,1,opt,name=workload,proto3" json:"workload,omitempty"`
+	// How long it was counted: about a minute, less after an election.
+	Covers   *durationpb.Duration `protobuf:"bytes,2,opt,name=covers,proto3" json:"covers,omitempty"`
+	Requests uint64               `protobuf:"varint,3,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Requests that replicas answered with a status of 500 or more.
+	Failed uint64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Requests that no replica took, and that ingresses answered with such a status.
+	Unserved uint64 `protobuf:"varint,5,opt,name=unserved,proto3" json:"unserved,omitempty"`
+	// What half, and all but one in a hundred, did not take longer than: a bound of the
+	// histogram. Absent without requests, or above the highest bound.
+	P50           *durationpb.Duration `protobuf:"bytes,6,opt,name=p50,proto3" json:"p50,omitempty"`
+	P99           *durationpb.Duration `protobuf:"bytes,7,opt,name=p99,proto3" json:"p99,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traffic) Reset() {
+	*x = Traffic{}
+	mi := &file_runway_v1_api_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traffic) ProtoMessage() {}
+
+func (x *Traffic) ProtoReflect() protoreflect.Message {
+	mi := &file_runway_v1_api_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
+func (*Traffic) Descriptor() ([]byte, []int) {
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Traffic) GetWorkload() *WorkloadKey {
+	if x != nil {
+		return x.Workload
+	}
+	return nil
+}
+
+func (x *Traffic) GetCovers() *durationpb.Duration {
+	if x != nil {
+		return x.Covers
+	}
+	return nil
+}
+
+func (x *Traffic) GetRequests() uint64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Traffic) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Traffic) GetUnserved() uint64 {
+	if x != nil {
+		return x.Unserved
+	}
+	return 0
+}
+
+func (x *Traffic) GetP50() *durationpb.Duration {
+	if x != nil {
+		return x.P50
+	}
+	return nil
+}
+
+func (x *Traffic) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
 type GetDeploymentRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2039,7 +2235,7 @@ type GetDeploymentRequest struct {
 
 func (x *GetDeploymentRequest) Reset() {
 	*x = GetDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[35]
+	mi := &file_runway_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2247,7 @@ func (x *GetDeploymentRequest) String() string {
 func (*GetDeploymentRequest) ProtoMessage() {}
 
 func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[35]
+	mi := &file_runway_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2260,7 @@ func (x *GetDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*GetDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetDeploymentRequest) GetId() string {
@@ -2083,7 +2279,7 @@ type ListDeploymentsRequest struct {
 
 func (x *ListDeploymentsRequest) Reset() {
 	*x = ListDeploymentsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[36]
+	mi := &file_runway_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2291,7 @@ func (x *ListDeploymentsRequest) String() string {
 func (*ListDeploymentsRequest) ProtoMessage() {}
 
 func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[36]
+	mi := &file_runway_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2304,7 @@ func (x *ListDeploymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListDeploymentsRequest) GetWorkload() *WorkloadKey {
@@ -2128,7 +2324,7 @@ type ListDeploymentsResponse struct {
 
 func (x *ListDeploymentsResponse) Reset() {
 	*x = ListDeploymentsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[37]
+	mi := &file_runway_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2140,7 +2336,7 @@ func (x *ListDeploymentsResponse) String() string {
 func (*ListDeploymentsResponse) ProtoMessage() {}
 
 func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[37]
+	mi := &file_runway_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2153,7 +2349,7 @@ func (x *ListDeploymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeploymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListDeploymentsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListDeploymentsResponse) GetDeployments() []*Deployment {
@@ -2179,7 +2375,7 @@ type WatchDeploymentRequest struct {
 
 func (x *WatchDeploymentRequest) Reset() {
 	*x = WatchDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[38]
+	mi := &file_runway_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2387,7 @@ func (x *WatchDeploymentRequest) String() string {
 func (*WatchDeploymentRequest) ProtoMessage() {}
 
 func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[38]
+	mi := &file_runway_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2400,7 @@ func (x *WatchDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchDeploymentRequest) GetId() string {
@@ -2225,7 +2421,7 @@ type WatchDeploymentResponse struct {
 
 func (x *WatchDeploymentResponse) Reset() {
 	*x = WatchDeploymentResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[39]
+	mi := &file_runway_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2433,7 @@ func (x *WatchDeploymentResponse) String() string {
 func (*WatchDeploymentResponse) ProtoMessage() {}
 
 func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[39]
+	mi := &file_runway_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2446,7 @@ func (x *WatchDeploymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchDeploymentResponse.ProtoReflect.Descriptor instead.
 func (*WatchDeploymentResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchDeploymentResponse) GetDeployment() *Deployment {
@@ -2283,7 +2479,7 @@ type CancelDeploymentRequest struct {
 
 func (x *CancelDeploymentRequest) Reset() {
 	*x = CancelDeploymentRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[40]
+	mi := &file_runway_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2491,7 @@ func (x *CancelDeploymentRequest) String() string {
 func (*CancelDeploymentRequest) ProtoMessage() {}
 
 func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[40]
+	mi := &file_runway_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2504,7 @@ func (x *CancelDeploymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeploymentRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeploymentRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CancelDeploymentRequest) GetId() string {
@@ -2326,7 +2522,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[41]
+	mi := &file_runway_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2338,7 +2534,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[41]
+	mi := &file_runway_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2351,7 +2547,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 type ListNodesResponse struct {
@@ -2364,7 +2560,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[42]
+	mi := &file_runway_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2572,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[42]
+	mi := &file_runway_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2585,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListNodesResponse) GetNodes() []*NodeView {
@@ -2420,7 +2616,7 @@ type NodeView struct {
 
 func (x *NodeView) Reset() {
 	*x = NodeView{}
-	mi := &file_runway_v1_api_proto_msgTypes[43]
+	mi := &file_runway_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2628,7 @@ func (x *NodeView) String() string {
 func (*NodeView) ProtoMessage() {}
 
 func (x *NodeView) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[43]
+	mi := &file_runway_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2641,7 @@ func (x *NodeView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeView.ProtoReflect.Descriptor instead.
 func (*NodeView) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *NodeView) GetNode() *Node {
@@ -2502,7 +2698,7 @@ type CreateJoinTokenRequest struct {
 
 func (x *CreateJoinTokenRequest) Reset() {
 	*x = CreateJoinTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[44]
+	mi := &file_runway_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2710,7 @@ func (x *CreateJoinTokenRequest) String() string {
 func (*CreateJoinTokenRequest) ProtoMessage() {}
 
 func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[44]
+	mi := &file_runway_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2723,7 @@ func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateJoinTokenRequest) GetRole() Role {
@@ -2569,7 +2765,7 @@ type CreateJoinTokenResponse struct {
 
 func (x *CreateJoinTokenResponse) Reset() {
 	*x = CreateJoinTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[45]
+	mi := &file_runway_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +2777,7 @@ func (x *CreateJoinTokenResponse) String() string {
 func (*CreateJoinTokenResponse) ProtoMessage() {}
 
 func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[45]
+	mi := &file_runway_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +2790,7 @@ func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CreateJoinTokenResponse) GetToken() string {
@@ -2619,7 +2815,7 @@ type ListIngressesRequest struct {
 
 func (x *ListIngressesRequest) Reset() {
 	*x = ListIngressesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[46]
+	mi := &file_runway_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2631,7 +2827,7 @@ func (x *ListIngressesRequest) String() string {
 func (*ListIngressesRequest) ProtoMessage() {}
 
 func (x *ListIngressesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[46]
+	mi := &file_runway_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2644,7 +2840,7 @@ func (x *ListIngressesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIngressesRequest.ProtoReflect.Descriptor instead.
 func (*ListIngressesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 type ListIngressesResponse struct {
@@ -2659,7 +2855,7 @@ type ListIngressesResponse struct {
 
 func (x *ListIngressesResponse) Reset() {
 	*x = ListIngressesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[47]
+	mi := &file_runway_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +2867,7 @@ func (x *ListIngressesResponse) String() string {
 func (*ListIngressesResponse) ProtoMessage() {}
 
 func (x *ListIngressesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[47]
+	mi := &file_runway_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +2880,7 @@ func (x *ListIngressesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIngressesResponse.ProtoReflect.Descriptor instead.
 func (*ListIngressesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListIngressesResponse) GetIndex() uint64 {
@@ -2725,7 +2921,7 @@ type IngressView struct {
 
 func (x *IngressView) Reset() {
 	*x = IngressView{}
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2933,7 @@ func (x *IngressView) String() string {
 func (*IngressView) ProtoMessage() {}
 
 func (x *IngressView) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[48]
+	mi := &file_runway_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2946,7 @@ func (x *IngressView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngressView.ProtoReflect.Descriptor instead.
 func (*IngressView) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *IngressView) GetIngress() *Ingress {
@@ -2799,7 +2995,7 @@ type SetCordonRequest struct {
 
 func (x *SetCordonRequest) Reset() {
 	*x = SetCordonRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +3007,7 @@ func (x *SetCordonRequest) String() string {
 func (*SetCordonRequest) ProtoMessage() {}
 
 func (x *SetCordonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[49]
+	mi := &file_runway_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +3020,7 @@ func (x *SetCordonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCordonRequest.ProtoReflect.Descriptor instead.
 func (*SetCordonRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SetCordonRequest) GetNode() string {
@@ -2850,7 +3046,7 @@ type SetCordonResponse struct {
 
 func (x *SetCordonResponse) Reset() {
 	*x = SetCordonResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2862,7 +3058,7 @@ func (x *SetCordonResponse) String() string {
 func (*SetCordonResponse) ProtoMessage() {}
 
 func (x *SetCordonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[50]
+	mi := &file_runway_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2875,7 +3071,7 @@ func (x *SetCordonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCordonResponse.ProtoReflect.Descriptor instead.
 func (*SetCordonResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SetCordonResponse) GetNode() *Node {
@@ -2897,7 +3093,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +3105,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[51]
+	mi := &file_runway_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +3118,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RemoveNodeRequest) GetNode() string {
@@ -2949,7 +3145,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2961,7 +3157,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[52]
+	mi := &file_runway_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2974,7 +3170,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RemoveNodeResponse) GetReplicas() uint32 {
@@ -2996,7 +3192,7 @@ type RemoveIngressRequest struct {
 
 func (x *RemoveIngressRequest) Reset() {
 	*x = RemoveIngressRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3204,7 @@ func (x *RemoveIngressRequest) String() string {
 func (*RemoveIngressRequest) ProtoMessage() {}
 
 func (x *RemoveIngressRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[53]
+	mi := &file_runway_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3217,7 @@ func (x *RemoveIngressRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveIngressRequest.ProtoReflect.Descriptor instead.
 func (*RemoveIngressRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RemoveIngressRequest) GetIngress() string {
@@ -3046,7 +3242,7 @@ type RemoveIngressResponse struct {
 
 func (x *RemoveIngressResponse) Reset() {
 	*x = RemoveIngressResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[54]
+	mi := &file_runway_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3254,7 @@ func (x *RemoveIngressResponse) String() string {
 func (*RemoveIngressResponse) ProtoMessage() {}
 
 func (x *RemoveIngressResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[54]
+	mi := &file_runway_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3267,7 @@ func (x *RemoveIngressResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveIngressResponse.ProtoReflect.Descriptor instead.
 func (*RemoveIngressResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 type AcceptRoutesRequest struct {
@@ -3086,7 +3282,7 @@ type AcceptRoutesRequest struct {
 
 func (x *AcceptRoutesRequest) Reset() {
 	*x = AcceptRoutesRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[55]
+	mi := &file_runway_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3098,7 +3294,7 @@ func (x *AcceptRoutesRequest) String() string {
 func (*AcceptRoutesRequest) ProtoMessage() {}
 
 func (x *AcceptRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[55]
+	mi := &file_runway_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3111,7 +3307,7 @@ func (x *AcceptRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRoutesRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AcceptRoutesRequest) GetIngress() string {
@@ -3136,7 +3332,7 @@ type AcceptRoutesResponse struct {
 
 func (x *AcceptRoutesResponse) Reset() {
 	*x = AcceptRoutesResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[56]
+	mi := &file_runway_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3148,7 +3344,7 @@ func (x *AcceptRoutesResponse) String() string {
 func (*AcceptRoutesResponse) ProtoMessage() {}
 
 func (x *AcceptRoutesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[56]
+	mi := &file_runway_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3161,7 +3357,7 @@ func (x *AcceptRoutesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRoutesResponse.ProtoReflect.Descriptor instead.
 func (*AcceptRoutesResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 type ListEventsRequest struct {
@@ -3180,7 +3376,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[57]
+	mi := &file_runway_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3192,7 +3388,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[57]
+	mi := &file_runway_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3205,7 +3401,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListEventsRequest) GetWorkload() *WorkloadKey {
@@ -3258,7 +3454,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[58]
+	mi := &file_runway_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3270,7 +3466,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[58]
+	mi := &file_runway_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3283,7 +3479,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -3326,7 +3522,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[59]
+	mi := &file_runway_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3534,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[59]
+	mi := &file_runway_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3547,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CreateTokenRequest) GetName() string {
@@ -3393,7 +3589,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[60]
+	mi := &file_runway_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3405,7 +3601,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[60]
+	mi := &file_runway_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3418,7 +3614,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *CreateTokenResponse) GetSecret() string {
@@ -3443,7 +3639,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[61]
+	mi := &file_runway_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3455,7 +3651,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[61]
+	mi := &file_runway_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3468,7 +3664,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 type ListTokensResponse struct {
@@ -3480,7 +3676,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[62]
+	mi := &file_runway_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3492,7 +3688,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[62]
+	mi := &file_runway_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3505,7 +3701,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -3524,7 +3720,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_runway_v1_api_proto_msgTypes[63]
+	mi := &file_runway_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3536,7 +3732,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[63]
+	mi := &file_runway_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3549,7 +3745,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RevokeTokenRequest) GetId() string {
@@ -3567,7 +3763,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_runway_v1_api_proto_msgTypes[64]
+	mi := &file_runway_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3579,7 +3775,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_runway_v1_api_proto_msgTypes[64]
+	mi := &file_runway_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3592,7 +3788,7 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_runway_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_runway_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 var File_runway_v1_api_proto protoreflect.FileDescriptor
@@ -3739,7 +3935,20 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\x06causes\x18\x02 \x03(\v2\x10.runway.v1.CauseR\x06causes\x125\n" +
 	"\n" +
 	"deployment\x18\x03 \x01(\v2\x15.runway.v1.DeploymentR\n" +
-	"deployment\"&\n" +
+	"deployment\"L\n" +
+	"\x12ListTrafficRequest\x12\x14\n" +
+	"\x05space\x18\x01 \x01(\tR\x05space\x12 \n" +
+	"\venvironment\x18\x02 \x01(\tR\venvironment\"E\n" +
+	"\x13ListTrafficResponse\x12.\n" +
+	"\bservices\x18\x01 \x03(\v2\x12.runway.v1.TrafficR\bservices\"\x9a\x02\n" +
+	"\aTraffic\x122\n" +
+	"\bworkload\x18\x01 \x01(\v2\x16.runway.v1.WorkloadKeyR\bworkload\x121\n" +
+	"\x06covers\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06covers\x12\x1a\n" +
+	"\brequests\x18\x03 \x01(\x04R\brequests\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x04R\x06failed\x12\x1a\n" +
+	"\bunserved\x18\x05 \x01(\x04R\bunserved\x12+\n" +
+	"\x03p50\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x03p50\x12+\n" +
+	"\x03p99\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03p99\"&\n" +
 	"\x14GetDeploymentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"L\n" +
 	"\x16ListDeploymentsRequest\x122\n" +
@@ -3848,7 +4057,7 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"ListSpaces\x12\x1c.runway.v1.ListSpacesRequest\x1a\x1d.runway.v1.ListSpacesResponse\x128\n" +
 	"\bGetSpace\x12\x1a.runway.v1.GetSpaceRequest\x1a\x10.runway.v1.Space\x12L\n" +
-	"\vDeleteSpace\x12\x1d.runway.v1.DeleteSpaceRequest\x1a\x1e.runway.v1.DeleteSpaceResponse2\x88\x06\n" +
+	"\vDeleteSpace\x12\x1d.runway.v1.DeleteSpaceRequest\x1a\x1e.runway.v1.DeleteSpaceResponse2\xd6\x06\n" +
 	"\bServices\x12=\n" +
 	"\x06Deploy\x12\x18.runway.v1.DeployRequest\x1a\x19.runway.v1.DeployResponse\x12O\n" +
 	"\fListServices\x12\x1e.runway.v1.ListServicesRequest\x1a\x1f.runway.v1.ListServicesResponse\x12B\n" +
@@ -3861,7 +4070,8 @@ const file_runway_v1_api_proto_rawDesc = "" +
 	"\bRollback\x12\x1a.runway.v1.RollbackRequest\x1a\x19.runway.v1.DeployResponse\x12R\n" +
 	"\rDeleteService\x12\x1f.runway.v1.DeleteServiceRequest\x1a .runway.v1.DeleteServiceResponse\x129\n" +
 	"\x04Logs\x12\x16.runway.v1.LogsRequest\x1a\x17.runway.v1.LogsResponse0\x01\x124\n" +
-	"\x03Why\x12\x15.runway.v1.WhyRequest\x1a\x16.runway.v1.WhyResponse2\xdb\x02\n" +
+	"\x03Why\x12\x15.runway.v1.WhyRequest\x1a\x16.runway.v1.WhyResponse\x12L\n" +
+	"\vListTraffic\x12\x1d.runway.v1.ListTrafficRequest\x1a\x1e.runway.v1.ListTrafficResponse2\xdb\x02\n" +
 	"\vDeployments\x12G\n" +
 	"\rGetDeployment\x12\x1f.runway.v1.GetDeploymentRequest\x1a\x15.runway.v1.Deployment\x12X\n" +
 	"\x0fListDeployments\x12!.runway.v1.ListDeploymentsRequest\x1a\".runway.v1.ListDeploymentsResponse\x12Z\n" +
@@ -3897,7 +4107,7 @@ func file_runway_v1_api_proto_rawDescGZIP() []byte {
 	return file_runway_v1_api_proto_rawDescData
 }
 
-var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_runway_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_runway_v1_api_proto_goTypes = []any{
 	(*EnrolRequest)(nil),            // 0: runway.v1.EnrolRequest
 	(*EnrolResponse)(nil),           // 1: runway.v1.EnrolResponse
@@ -3934,180 +4144,190 @@ var file_runway_v1_api_proto_goTypes = []any{
 	(*LogsResponse)(nil),            // 32: runway.v1.LogsResponse
 	(*WhyRequest)(nil),              // 33: runway.v1.WhyRequest
 	(*WhyResponse)(nil),             // 34: runway.v1.WhyResponse
-	(*GetDeploymentRequest)(nil),    // 35: runway.v1.GetDeploymentRequest
-	(*ListDeploymentsRequest)(nil),  // 36: runway.v1.ListDeploymentsRequest
-	(*ListDeploymentsResponse)(nil), // 37: runway.v1.ListDeploymentsResponse
-	(*WatchDeploymentRequest)(nil),  // 38: runway.v1.WatchDeploymentRequest
-	(*WatchDeploymentResponse)(nil), // 39: runway.v1.WatchDeploymentResponse
-	(*CancelDeploymentRequest)(nil), // 40: runway.v1.CancelDeploymentRequest
-	(*ListNodesRequest)(nil),        // 41: runway.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),       // 42: runway.v1.ListNodesResponse
-	(*NodeView)(nil),                // 43: runway.v1.NodeView
-	(*CreateJoinTokenRequest)(nil),  // 44: runway.v1.CreateJoinTokenRequest
-	(*CreateJoinTokenResponse)(nil), // 45: runway.v1.CreateJoinTokenResponse
-	(*ListIngressesRequest)(nil),    // 46: runway.v1.ListIngressesRequest
-	(*ListIngressesResponse)(nil),   // 47: runway.v1.ListIngressesResponse
-	(*IngressView)(nil),             // 48: runway.v1.IngressView
-	(*SetCordonRequest)(nil),        // 49: runway.v1.SetCordonRequest
-	(*SetCordonResponse)(nil),       // 50: runway.v1.SetCordonResponse
-	(*RemoveNodeRequest)(nil),       // 51: runway.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),      // 52: runway.v1.RemoveNodeResponse
-	(*RemoveIngressRequest)(nil),    // 53: runway.v1.RemoveIngressRequest
-	(*RemoveIngressResponse)(nil),   // 54: runway.v1.RemoveIngressResponse
-	(*AcceptRoutesRequest)(nil),     // 55: runway.v1.AcceptRoutesRequest
-	(*AcceptRoutesResponse)(nil),    // 56: runway.v1.AcceptRoutesResponse
-	(*ListEventsRequest)(nil),       // 57: runway.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),      // 58: runway.v1.ListEventsResponse
-	(*CreateTokenRequest)(nil),      // 59: runway.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),     // 60: runway.v1.CreateTokenResponse
-	(*ListTokensRequest)(nil),       // 61: runway.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),      // 62: runway.v1.ListTokensResponse
-	(*RevokeTokenRequest)(nil),      // 63: runway.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 64: runway.v1.RevokeTokenResponse
-	nil,                             // 65: runway.v1.LogsRequest.AfterEntry
-	(*timestamppb.Timestamp)(nil),   // 66: google.protobuf.Timestamp
-	(*Space)(nil),                   // 67: runway.v1.Space
-	(*WorkloadKey)(nil),             // 68: runway.v1.WorkloadKey
-	(*RevisionSpec)(nil),            // 69: runway.v1.RevisionSpec
-	(*Deployment)(nil),              // 70: runway.v1.Deployment
-	(*Revision)(nil),                // 71: runway.v1.Revision
-	(*Workload)(nil),                // 72: runway.v1.Workload
-	(*Replica)(nil),                 // 73: runway.v1.Replica
-	(*Wanted)(nil),                  // 74: runway.v1.Wanted
-	(*LogOptions)(nil),              // 75: runway.v1.LogOptions
-	(*LogLine)(nil),                 // 76: runway.v1.LogLine
-	(*Cause)(nil),                   // 77: runway.v1.Cause
-	(*Node)(nil),                    // 78: runway.v1.Node
-	(Role)(0),                       // 79: runway.v1.Role
-	(*durationpb.Duration)(nil),     // 80: google.protobuf.Duration
-	(*Ingress)(nil),                 // 81: runway.v1.Ingress
-	(*Event)(nil),                   // 82: runway.v1.Event
-	(*Token)(nil),                   // 83: runway.v1.Token
+	(*ListTrafficRequest)(nil),      // 35: runway.v1.ListTrafficRequest
+	(*ListTrafficResponse)(nil),     // 36: runway.v1.ListTrafficResponse
+	(*Traffic)(nil),                 // 37: runway.v1.Traffic
+	(*GetDeploymentRequest)(nil),    // 38: runway.v1.GetDeploymentRequest
+	(*ListDeploymentsRequest)(nil),  // 39: runway.v1.ListDeploymentsRequest
+	(*ListDeploymentsResponse)(nil), // 40: runway.v1.ListDeploymentsResponse
+	(*WatchDeploymentRequest)(nil),  // 41: runway.v1.WatchDeploymentRequest
+	(*WatchDeploymentResponse)(nil), // 42: runway.v1.WatchDeploymentResponse
+	(*CancelDeploymentRequest)(nil), // 43: runway.v1.CancelDeploymentRequest
+	(*ListNodesRequest)(nil),        // 44: runway.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),       // 45: runway.v1.ListNodesResponse
+	(*NodeView)(nil),                // 46: runway.v1.NodeView
+	(*CreateJoinTokenRequest)(nil),  // 47: runway.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil), // 48: runway.v1.CreateJoinTokenResponse
+	(*ListIngressesRequest)(nil),    // 49: runway.v1.ListIngressesRequest
+	(*ListIngressesResponse)(nil),   // 50: runway.v1.ListIngressesResponse
+	(*IngressView)(nil),             // 51: runway.v1.IngressView
+	(*SetCordonRequest)(nil),        // 52: runway.v1.SetCordonRequest
+	(*SetCordonResponse)(nil),       // 53: runway.v1.SetCordonResponse
+	(*RemoveNodeRequest)(nil),       // 54: runway.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),      // 55: runway.v1.RemoveNodeResponse
+	(*RemoveIngressRequest)(nil),    // 56: runway.v1.RemoveIngressRequest
+	(*RemoveIngressResponse)(nil),   // 57: runway.v1.RemoveIngressResponse
+	(*AcceptRoutesRequest)(nil),     // 58: runway.v1.AcceptRoutesRequest
+	(*AcceptRoutesResponse)(nil),    // 59: runway.v1.AcceptRoutesResponse
+	(*ListEventsRequest)(nil),       // 60: runway.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),      // 61: runway.v1.ListEventsResponse
+	(*CreateTokenRequest)(nil),      // 62: runway.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),     // 63: runway.v1.CreateTokenResponse
+	(*ListTokensRequest)(nil),       // 64: runway.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),      // 65: runway.v1.ListTokensResponse
+	(*RevokeTokenRequest)(nil),      // 66: runway.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),     // 67: runway.v1.RevokeTokenResponse
+	nil,                             // 68: runway.v1.LogsRequest.AfterEntry
+	(*timestamppb.Timestamp)(nil),   // 69: google.protobuf.Timestamp
+	(*Space)(nil),                   // 70: runway.v1.Space
+	(*WorkloadKey)(nil),             // 71: runway.v1.WorkloadKey
+	(*RevisionSpec)(nil),            // 72: runway.v1.RevisionSpec
+	(*Deployment)(nil),              // 73: runway.v1.Deployment
+	(*Revision)(nil),                // 74: runway.v1.Revision
+	(*Workload)(nil),                // 75: runway.v1.Workload
+	(*Replica)(nil),                 // 76: runway.v1.Replica
+	(*Wanted)(nil),                  // 77: runway.v1.Wanted
+	(*LogOptions)(nil),              // 78: runway.v1.LogOptions
+	(*LogLine)(nil),                 // 79: runway.v1.LogLine
+	(*Cause)(nil),                   // 80: runway.v1.Cause
+	(*durationpb.Duration)(nil),     // 81: google.protobuf.Duration
+	(*Node)(nil),                    // 82: runway.v1.Node
+	(Role)(0),                       // 83: runway.v1.Role
+	(*Ingress)(nil),                 // 84: runway.v1.Ingress
+	(*Event)(nil),                   // 85: runway.v1.Event
+	(*Token)(nil),                   // 86: runway.v1.Token
 }
 var file_runway_v1_api_proto_depIdxs = []int32{
 	6,  // 0: runway.v1.InfoResponse.members:type_name -> runway.v1.Member
-	66, // 1: runway.v1.InfoResponse.now:type_name -> google.protobuf.Timestamp
-	67, // 2: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
-	68, // 3: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
-	69, // 4: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
-	70, // 5: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
-	71, // 6: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
+	69, // 1: runway.v1.InfoResponse.now:type_name -> google.protobuf.Timestamp
+	70, // 2: runway.v1.ListSpacesResponse.spaces:type_name -> runway.v1.Space
+	71, // 3: runway.v1.DeployRequest.workload:type_name -> runway.v1.WorkloadKey
+	72, // 4: runway.v1.DeployRequest.spec:type_name -> runway.v1.RevisionSpec
+	73, // 5: runway.v1.DeployResponse.deployment:type_name -> runway.v1.Deployment
+	74, // 6: runway.v1.DeployResponse.revision:type_name -> runway.v1.Revision
 	17, // 7: runway.v1.ListServicesResponse.services:type_name -> runway.v1.ServiceView
-	72, // 8: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
-	71, // 9: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
-	70, // 10: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
-	68, // 11: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	68, // 12: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
+	75, // 8: runway.v1.ServiceView.workload:type_name -> runway.v1.Workload
+	74, // 9: runway.v1.ServiceView.revision:type_name -> runway.v1.Revision
+	73, // 10: runway.v1.ServiceView.deployment:type_name -> runway.v1.Deployment
+	71, // 11: runway.v1.GetServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 12: runway.v1.ListReplicasRequest.workload:type_name -> runway.v1.WorkloadKey
 	21, // 13: runway.v1.ListReplicasResponse.replicas:type_name -> runway.v1.ReplicaView
-	73, // 14: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
-	68, // 15: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
-	71, // 16: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
-	68, // 17: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
-	74, // 18: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
-	68, // 19: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
-	68, // 20: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
-	68, // 21: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
-	68, // 22: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
-	75, // 23: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
-	65, // 24: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
-	66, // 25: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
-	76, // 26: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
-	68, // 27: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
-	77, // 28: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
-	70, // 29: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
-	68, // 30: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
-	70, // 31: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
-	70, // 32: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
-	21, // 33: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
-	43, // 34: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
-	78, // 35: runway.v1.NodeView.node:type_name -> runway.v1.Node
-	66, // 36: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
-	79, // 37: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
-	80, // 38: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
-	66, // 39: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	48, // 40: runway.v1.ListIngressesResponse.views:type_name -> runway.v1.IngressView
-	81, // 41: runway.v1.IngressView.ingress:type_name -> runway.v1.Ingress
-	66, // 42: runway.v1.IngressView.last_beat:type_name -> google.protobuf.Timestamp
-	66, // 43: runway.v1.IngressView.owes_since:type_name -> google.protobuf.Timestamp
-	78, // 44: runway.v1.SetCordonResponse.node:type_name -> runway.v1.Node
-	68, // 45: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
-	82, // 46: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
-	79, // 47: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
-	80, // 48: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
-	83, // 49: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
-	83, // 50: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
-	31, // 51: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
-	0,  // 52: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
-	2,  // 53: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
-	4,  // 54: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
-	7,  // 55: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
-	8,  // 56: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
-	10, // 57: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
-	11, // 58: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
-	13, // 59: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
-	15, // 60: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
-	18, // 61: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
-	19, // 62: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
-	22, // 63: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
-	24, // 64: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
-	26, // 65: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
-	27, // 66: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
-	28, // 67: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
-	30, // 68: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
-	33, // 69: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
-	35, // 70: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
-	36, // 71: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
-	38, // 72: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
-	40, // 73: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
-	41, // 74: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
-	44, // 75: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
-	46, // 76: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
-	49, // 77: runway.v1.Nodes.SetCordon:input_type -> runway.v1.SetCordonRequest
-	51, // 78: runway.v1.Nodes.RemoveNode:input_type -> runway.v1.RemoveNodeRequest
-	53, // 79: runway.v1.Nodes.RemoveIngress:input_type -> runway.v1.RemoveIngressRequest
-	55, // 80: runway.v1.Nodes.AcceptRoutes:input_type -> runway.v1.AcceptRoutesRequest
-	57, // 81: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
-	59, // 82: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
-	61, // 83: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
-	63, // 84: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
-	1,  // 85: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
-	3,  // 86: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
-	5,  // 87: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
-	67, // 88: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
-	9,  // 89: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
-	67, // 90: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
-	12, // 91: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
-	14, // 92: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
-	16, // 93: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
-	17, // 94: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
-	20, // 95: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
-	23, // 96: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
-	25, // 97: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
-	14, // 98: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
-	14, // 99: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
-	29, // 100: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
-	32, // 101: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
-	34, // 102: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
-	70, // 103: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
-	37, // 104: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
-	39, // 105: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
-	70, // 106: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
-	42, // 107: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
-	45, // 108: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
-	47, // 109: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
-	50, // 110: runway.v1.Nodes.SetCordon:output_type -> runway.v1.SetCordonResponse
-	52, // 111: runway.v1.Nodes.RemoveNode:output_type -> runway.v1.RemoveNodeResponse
-	54, // 112: runway.v1.Nodes.RemoveIngress:output_type -> runway.v1.RemoveIngressResponse
-	56, // 113: runway.v1.Nodes.AcceptRoutes:output_type -> runway.v1.AcceptRoutesResponse
-	58, // 114: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
-	60, // 115: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
-	62, // 116: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
-	64, // 117: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
-	85, // [85:118] is the sub-list for method output_type
-	52, // [52:85] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	76, // 14: runway.v1.ReplicaView.replica:type_name -> runway.v1.Replica
+	71, // 15: runway.v1.ListRevisionsRequest.workload:type_name -> runway.v1.WorkloadKey
+	74, // 16: runway.v1.ListRevisionsResponse.revisions:type_name -> runway.v1.Revision
+	71, // 17: runway.v1.ScaleRequest.workload:type_name -> runway.v1.WorkloadKey
+	77, // 18: runway.v1.ScaleResponse.wanted:type_name -> runway.v1.Wanted
+	71, // 19: runway.v1.RestartRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 20: runway.v1.RollbackRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 21: runway.v1.DeleteServiceRequest.workload:type_name -> runway.v1.WorkloadKey
+	71, // 22: runway.v1.LogsRequest.workload:type_name -> runway.v1.WorkloadKey
+	78, // 23: runway.v1.LogsRequest.options:type_name -> runway.v1.LogOptions
+	68, // 24: runway.v1.LogsRequest.after:type_name -> runway.v1.LogsRequest.AfterEntry
+	69, // 25: runway.v1.LogPosition.at:type_name -> google.protobuf.Timestamp
+	79, // 26: runway.v1.LogsResponse.lines:type_name -> runway.v1.LogLine
+	71, // 27: runway.v1.WhyRequest.workload:type_name -> runway.v1.WorkloadKey
+	80, // 28: runway.v1.WhyResponse.causes:type_name -> runway.v1.Cause
+	73, // 29: runway.v1.WhyResponse.deployment:type_name -> runway.v1.Deployment
+	37, // 30: runway.v1.ListTrafficResponse.services:type_name -> runway.v1.Traffic
+	71, // 31: runway.v1.Traffic.workload:type_name -> runway.v1.WorkloadKey
+	81, // 32: runway.v1.Traffic.covers:type_name -> google.protobuf.Duration
+	81, // 33: runway.v1.Traffic.p50:type_name -> google.protobuf.Duration
+	81, // 34: runway.v1.Traffic.p99:type_name -> google.protobuf.Duration
+	71, // 35: runway.v1.ListDeploymentsRequest.workload:type_name -> runway.v1.WorkloadKey
+	73, // 36: runway.v1.ListDeploymentsResponse.deployments:type_name -> runway.v1.Deployment
+	73, // 37: runway.v1.WatchDeploymentResponse.deployment:type_name -> runway.v1.Deployment
+	21, // 38: runway.v1.WatchDeploymentResponse.replicas:type_name -> runway.v1.ReplicaView
+	46, // 39: runway.v1.ListNodesResponse.nodes:type_name -> runway.v1.NodeView
+	82, // 40: runway.v1.NodeView.node:type_name -> runway.v1.Node
+	69, // 41: runway.v1.NodeView.last_beat:type_name -> google.protobuf.Timestamp
+	83, // 42: runway.v1.CreateJoinTokenRequest.role:type_name -> runway.v1.Role
+	81, // 43: runway.v1.CreateJoinTokenRequest.ttl:type_name -> google.protobuf.Duration
+	69, // 44: runway.v1.CreateJoinTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	51, // 45: runway.v1.ListIngressesResponse.views:type_name -> runway.v1.IngressView
+	84, // 46: runway.v1.IngressView.ingress:type_name -> runway.v1.Ingress
+	69, // 47: runway.v1.IngressView.last_beat:type_name -> google.protobuf.Timestamp
+	69, // 48: runway.v1.IngressView.owes_since:type_name -> google.protobuf.Timestamp
+	82, // 49: runway.v1.SetCordonResponse.node:type_name -> runway.v1.Node
+	71, // 50: runway.v1.ListEventsRequest.workload:type_name -> runway.v1.WorkloadKey
+	85, // 51: runway.v1.ListEventsResponse.events:type_name -> runway.v1.Event
+	83, // 52: runway.v1.CreateTokenRequest.role:type_name -> runway.v1.Role
+	81, // 53: runway.v1.CreateTokenRequest.ttl:type_name -> google.protobuf.Duration
+	86, // 54: runway.v1.CreateTokenResponse.token:type_name -> runway.v1.Token
+	86, // 55: runway.v1.ListTokensResponse.tokens:type_name -> runway.v1.Token
+	31, // 56: runway.v1.LogsRequest.AfterEntry.value:type_name -> runway.v1.LogPosition
+	0,  // 57: runway.v1.Identity.Enrol:input_type -> runway.v1.EnrolRequest
+	2,  // 58: runway.v1.Identity.Renew:input_type -> runway.v1.RenewRequest
+	4,  // 59: runway.v1.ClusterAPI.Info:input_type -> runway.v1.InfoRequest
+	7,  // 60: runway.v1.Spaces.CreateSpace:input_type -> runway.v1.CreateSpaceRequest
+	8,  // 61: runway.v1.Spaces.ListSpaces:input_type -> runway.v1.ListSpacesRequest
+	10, // 62: runway.v1.Spaces.GetSpace:input_type -> runway.v1.GetSpaceRequest
+	11, // 63: runway.v1.Spaces.DeleteSpace:input_type -> runway.v1.DeleteSpaceRequest
+	13, // 64: runway.v1.Services.Deploy:input_type -> runway.v1.DeployRequest
+	15, // 65: runway.v1.Services.ListServices:input_type -> runway.v1.ListServicesRequest
+	18, // 66: runway.v1.Services.GetService:input_type -> runway.v1.GetServiceRequest
+	19, // 67: runway.v1.Services.ListReplicas:input_type -> runway.v1.ListReplicasRequest
+	22, // 68: runway.v1.Services.ListRevisions:input_type -> runway.v1.ListRevisionsRequest
+	24, // 69: runway.v1.Services.Scale:input_type -> runway.v1.ScaleRequest
+	26, // 70: runway.v1.Services.Restart:input_type -> runway.v1.RestartRequest
+	27, // 71: runway.v1.Services.Rollback:input_type -> runway.v1.RollbackRequest
+	28, // 72: runway.v1.Services.DeleteService:input_type -> runway.v1.DeleteServiceRequest
+	30, // 73: runway.v1.Services.Logs:input_type -> runway.v1.LogsRequest
+	33, // 74: runway.v1.Services.Why:input_type -> runway.v1.WhyRequest
+	35, // 75: runway.v1.Services.ListTraffic:input_type -> runway.v1.ListTrafficRequest
+	38, // 76: runway.v1.Deployments.GetDeployment:input_type -> runway.v1.GetDeploymentRequest
+	39, // 77: runway.v1.Deployments.ListDeployments:input_type -> runway.v1.ListDeploymentsRequest
+	41, // 78: runway.v1.Deployments.WatchDeployment:input_type -> runway.v1.WatchDeploymentRequest
+	43, // 79: runway.v1.Deployments.CancelDeployment:input_type -> runway.v1.CancelDeploymentRequest
+	44, // 80: runway.v1.Nodes.ListNodes:input_type -> runway.v1.ListNodesRequest
+	47, // 81: runway.v1.Nodes.CreateJoinToken:input_type -> runway.v1.CreateJoinTokenRequest
+	49, // 82: runway.v1.Nodes.ListIngresses:input_type -> runway.v1.ListIngressesRequest
+	52, // 83: runway.v1.Nodes.SetCordon:input_type -> runway.v1.SetCordonRequest
+	54, // 84: runway.v1.Nodes.RemoveNode:input_type -> runway.v1.RemoveNodeRequest
+	56, // 85: runway.v1.Nodes.RemoveIngress:input_type -> runway.v1.RemoveIngressRequest
+	58, // 86: runway.v1.Nodes.AcceptRoutes:input_type -> runway.v1.AcceptRoutesRequest
+	60, // 87: runway.v1.Events.ListEvents:input_type -> runway.v1.ListEventsRequest
+	62, // 88: runway.v1.Tokens.CreateToken:input_type -> runway.v1.CreateTokenRequest
+	64, // 89: runway.v1.Tokens.ListTokens:input_type -> runway.v1.ListTokensRequest
+	66, // 90: runway.v1.Tokens.RevokeToken:input_type -> runway.v1.RevokeTokenRequest
+	1,  // 91: runway.v1.Identity.Enrol:output_type -> runway.v1.EnrolResponse
+	3,  // 92: runway.v1.Identity.Renew:output_type -> runway.v1.RenewResponse
+	5,  // 93: runway.v1.ClusterAPI.Info:output_type -> runway.v1.InfoResponse
+	70, // 94: runway.v1.Spaces.CreateSpace:output_type -> runway.v1.Space
+	9,  // 95: runway.v1.Spaces.ListSpaces:output_type -> runway.v1.ListSpacesResponse
+	70, // 96: runway.v1.Spaces.GetSpace:output_type -> runway.v1.Space
+	12, // 97: runway.v1.Spaces.DeleteSpace:output_type -> runway.v1.DeleteSpaceResponse
+	14, // 98: runway.v1.Services.Deploy:output_type -> runway.v1.DeployResponse
+	16, // 99: runway.v1.Services.ListServices:output_type -> runway.v1.ListServicesResponse
+	17, // 100: runway.v1.Services.GetService:output_type -> runway.v1.ServiceView
+	20, // 101: runway.v1.Services.ListReplicas:output_type -> runway.v1.ListReplicasResponse
+	23, // 102: runway.v1.Services.ListRevisions:output_type -> runway.v1.ListRevisionsResponse
+	25, // 103: runway.v1.Services.Scale:output_type -> runway.v1.ScaleResponse
+	14, // 104: runway.v1.Services.Restart:output_type -> runway.v1.DeployResponse
+	14, // 105: runway.v1.Services.Rollback:output_type -> runway.v1.DeployResponse
+	29, // 106: runway.v1.Services.DeleteService:output_type -> runway.v1.DeleteServiceResponse
+	32, // 107: runway.v1.Services.Logs:output_type -> runway.v1.LogsResponse
+	34, // 108: runway.v1.Services.Why:output_type -> runway.v1.WhyResponse
+	36, // 109: runway.v1.Services.ListTraffic:output_type -> runway.v1.ListTrafficResponse
+	73, // 110: runway.v1.Deployments.GetDeployment:output_type -> runway.v1.Deployment
+	40, // 111: runway.v1.Deployments.ListDeployments:output_type -> runway.v1.ListDeploymentsResponse
+	42, // 112: runway.v1.Deployments.WatchDeployment:output_type -> runway.v1.WatchDeploymentResponse
+	73, // 113: runway.v1.Deployments.CancelDeployment:output_type -> runway.v1.Deployment
+	45, // 114: runway.v1.Nodes.ListNodes:output_type -> runway.v1.ListNodesResponse
+	48, // 115: runway.v1.Nodes.CreateJoinToken:output_type -> runway.v1.CreateJoinTokenResponse
+	50, // 116: runway.v1.Nodes.ListIngresses:output_type -> runway.v1.ListIngressesResponse
+	53, // 117: runway.v1.Nodes.SetCordon:output_type -> runway.v1.SetCordonResponse
+	55, // 118: runway.v1.Nodes.RemoveNode:output_type -> runway.v1.RemoveNodeResponse
+	57, // 119: runway.v1.Nodes.RemoveIngress:output_type -> runway.v1.RemoveIngressResponse
+	59, // 120: runway.v1.Nodes.AcceptRoutes:output_type -> runway.v1.AcceptRoutesResponse
+	61, // 121: runway.v1.Events.ListEvents:output_type -> runway.v1.ListEventsResponse
+	63, // 122: runway.v1.Tokens.CreateToken:output_type -> runway.v1.CreateTokenResponse
+	65, // 123: runway.v1.Tokens.ListTokens:output_type -> runway.v1.ListTokensResponse
+	67, // 124: runway.v1.Tokens.RevokeToken:output_type -> runway.v1.RevokeTokenResponse
+	91, // [91:125] is the sub-list for method output_type
+	57, // [57:91] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_runway_v1_api_proto_init() }
@@ -4123,7 +4343,7 @@ func file_runway_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runway_v1_api_proto_rawDesc), len(file_runway_v1_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

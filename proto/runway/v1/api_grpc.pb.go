@@ -503,6 +503,7 @@ const (
 	Services_DeleteService_FullMethodName = "/runway.v1.Services/DeleteService"
 	Services_Logs_FullMethodName          = "/runway.v1.Services/Logs"
 	Services_Why_FullMethodName           = "/runway.v1.Services/Why"
+	Services_ListTraffic_FullMethodName   = "/runway.v1.Services/ListTraffic"
 )
 
 // ServicesClient is the client API for Services service.
@@ -526,6 +527,8 @@ type ServicesClient interface {
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogsResponse], error)
 	// Why explains the present state of a service.
 	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
+	// ListTraffic returns what the ingresses served lately, in the leader's memory.
+	ListTraffic(ctx context.Context, in *ListTrafficRequest, opts ...grpc.CallOption) (*ListTrafficResponse, error)
 }
 
 type servicesClient struct {
@@ -655,6 +658,16 @@ func (c *servicesClient) Why(ctx context.Context, in *WhyRequest, opts ...grpc.C
 	return out, nil
 }
 
+func (c *servicesClient) ListTraffic(ctx context.Context, in *ListTrafficRequest, opts ...grpc.CallOption) (*ListTrafficResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTrafficResponse)
+	err := c.cc.Invoke(ctx, Services_ListTraffic_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ServicesServer is the server API for Services service.
 // All implementations must embed UnimplementedServicesServer
 // for forward compatibility.
@@ -676,6 +689,8 @@ type ServicesServer interface {
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogsResponse]) error
 	// Why explains the present state of a service.
 	Why(context.Context, *WhyRequest) (*WhyResponse, error)
+	// ListTraffic returns what the ingresses served lately, in the leader's memory.
+	ListTraffic(context.Context, *ListTrafficRequest) (*ListTrafficResponse, error)
 	mustEmbedUnimplementedServicesServer()
 }
 
@@ -718,6 +733,9 @@ func (UnimplementedServicesServer) Logs(*LogsRequest, grpc.ServerStreamingServer
 }
 func (UnimplementedServicesServer) Why(context.Context, *WhyRequest) (*WhyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
+}
+func (UnimplementedServicesServer) ListTraffic(context.Context, *ListTrafficRequest) (*ListTrafficResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTraffic not implemented")
 }
 func (UnimplementedServicesServer) mustEmbedUnimplementedServicesServer() {}
 func (UnimplementedServicesServer) testEmbeddedByValue()                  {}
@@ -931,6 +949,24 @@ func _Services_Why_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Services_ListTraffic_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTrafficRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ServicesServer).ListTraffic(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Services_ListTraffic_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ServicesServer).ListTraffic(ctx, req.(*ListTrafficRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Services_ServiceDesc is the grpc.ServiceDesc for Services service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -977,6 +1013,10 @@ var Services_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Why",
 			Handler:    _Services_Why_Handler,
+		},
+		{
+			MethodName: "ListTraffic",
+			Handler:    _Services_ListTraffic_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
