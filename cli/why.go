@@ -9,9 +9,11 @@ import (
 
 func (a *app) whyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "why SERVICE",
-		Short:   "Explain why a service is as it is",
-		Long:    "Why shows the causes of the present state, the root cause first, with evidence and what to do.",
+		Use:   "why SERVICE",
+		Short: "Explain why a service is as it is",
+		Long: "Why shows the causes of the present state, the root cause first, with evidence and what to do: a deployment that\n" +
+			"failed, replicas that find no place, do not start or are not ready, nodes and ingresses that are away, names without\n" +
+			"a route, and of the requests of the last minute those that no replica took (502, 503), that failed or that were slow.",
 		Example: "  runwayctl why web",
 		Args:    exactly("SERVICE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.why(cmd.Context(), args[0]) },

@@ -3,9 +3,14 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/runway-platform/runway/coordinator/caller"
 	"github.com/runway-platform/runway/coordinator/fleet"
+	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -22,14 +27,14 @@ func (s serviceService) Why(ctx context.Context, request *runwayv1.WhyRequest) (
 		return nil, err
 	}
 	deployment := presentDeployment(view, workload)
-	causes := chain(view, workload, deployment)
+	causes := chain(view, workload, deployment, s.config.Recent(state.IDOf(workload.GetKey())))
 	service := serviceView(view, caller.From(ctx), workload)
-	return &runwayv1.WhyResponse{Summary: summary(service, causes), Causes: causes, Deployment: deployment}, nil
+	return &runwayv1.WhyResponse{Summary: summary(service, causes, onTheWay(view, workload)), Causes: causes, Deployment: deployment}, nil
 }
 
-// chain collects what is wrong, from what the user asked down to the machines. The
-// same cause on several replicas is told once.
-func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.Deployment) []*runwayv1.Cause {
+// chain collects what is wrong, from what the user asked down to the machines, and at last
+// what is seen from outside. The same cause on several replicas is told once.
+func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.Deployment, served presence.Traffic) []*runwayv1.Cause {
 	var causes []*runwayv1.Cause
 	add := func(cause *runwayv1.Cause) {
 		if cause == nil || len(causes) >= maxCauses {
@@ -60,7 +65,39 @@ func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.D
 		add(cause)
 	}
 	add(ingressCause(view, presentRevision(view, workload).GetSpec()))
+	for _, cause := range trafficCauses(served) {
+		add(cause)
+	}
 	return causes
+}
+
+// onTheWay says what replicas that do not serve yet do, and for how long the first of them
+// has been made: "1 pulling, 2 starting, the first for 40s".
+func onTheWay(view *state.View, workload *runwayv1.Workload) string {
+	counts := map[runwayv1.ReplicaPhase]int{}
+	var first time.Time
+	for _, replica := range view.ReplicasOf(state.IDOf(workload.GetKey())) {
+		status := replica.GetStatus()
+		if replica.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE || over(replica) || status.GetReady() {
+			continue
+		}
+		counts[status.GetPhase()]++
+		if made := replica.GetMeta().GetCreatedAt().AsTime(); first.IsZero() || made.Before(first) {
+			first = made
+		}
+	}
+	var parts []string
+	for _, phase := range slices.Sorted(maps.Keys(counts)) {
+		name := strings.ToLower(strings.TrimPrefix(phase.String(), "REPLICA_PHASE_"))
+		if phase == runwayv1.ReplicaPhase_REPLICA_PHASE_RUNNING {
+			name = "running but not ready"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", counts[phase], name))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s, the first for %s)", strings.Join(parts, ", "), max(0, time.Since(first)).Round(time.Second))
 }
 
 // ails says whether a replica is not as it should be.
@@ -110,7 +147,7 @@ func ingressCause(view *state.View, spec *runwayv1.RevisionSpec) *runwayv1.Cause
 }
 
 // summary is one line: healthy, under way, or what is wrong.
-func summary(service *runwayv1.ServiceView, causes []*runwayv1.Cause) string {
+func summary(service *runwayv1.ServiceView, causes []*runwayv1.Cause, onTheWay string) string {
 	counts := fmt.Sprintf("%d of %d replicas ready, %d serving", service.GetReady(), service.GetWanted(), service.GetServing())
 	deployment := service.GetDeployment()
 	switch {
@@ -119,9 +156,9 @@ func summary(service *runwayv1.ServiceView, causes []*runwayv1.Cause) string {
 	case len(causes) > 0:
 		return fmt.Sprintf("%s %s (%s)", causes[0].GetCode(), causes[0].GetSummary(), counts)
 	case deployment != nil && !state.Ended(deployment.GetStatus().GetPhase()):
-		return fmt.Sprintf("deployment of revision %d is under way: %s", deployment.GetSpec().GetRevision(), counts)
+		return fmt.Sprintf("deployment of revision %d is under way: %s%s", deployment.GetSpec().GetRevision(), counts, onTheWay)
 	case service.GetReady() < service.GetWanted():
-		return "replicas are being made: " + counts
+		return "replicas are being made: " + counts + onTheWay
 	default:
 		return "healthy: " + counts
 	}

@@ -25,6 +25,9 @@ const (
 	LogsUnavailable      Code = "RW-1306"
 	NothingBefore        Code = "RW-1307"
 	RevisionNotFound     Code = "RW-1308"
+	RequestsUnserved     Code = "RW-1401"
+	RequestsFail         Code = "RW-1402"
+	RequestsSlow         Code = "RW-1403"
 	Unplaceable          Code = "RW-2001"
 	LargerThanAnyNode    Code = "RW-2002"
 	NodePortsExhausted   Code = "RW-2003"
@@ -121,6 +124,9 @@ var table = []Entry{
 	{LogsUnavailable, "logs_unavailable", "the log lines cannot be had", "the node is not connected, or the replica is gone", "see `runwayctl nodes list`"},
 	{NothingBefore, "nothing_before", "there is no revision to go back to", "no other revision has served, or the history no longer has it", "choose one of `runwayctl revisions SERVICE` with --to, or deploy again"},
 	{RevisionNotFound, "revision_not_found", "there is no such revision", "a mistyped number, or it is older than the kept history", "list them with `runwayctl revisions SERVICE`"},
+	{RequestsUnserved, "requests_unserved", "no replica took some of the requests, and the ingresses answered them with 502 or 503", "replicas are starting, stopping or crashed, or listen no more", "see `runwayctl ps SERVICE` and `runwayctl logs SERVICE --previous`; more instances bridge a restart"},
+	{RequestsFail, "requests_fail", "the replicas answer some of the requests with an error, or break the connection", "an error in the service, or a dependency that is away", "read `runwayctl logs SERVICE`; if it began with a deployment: `runwayctl rollback SERVICE`"},
+	{RequestsSlow, "requests_slow", "some of the requests are answered slowly", "too few replicas, too little processor time, or a slow dependency", "read `runwayctl logs SERVICE`; try `runwayctl scale SERVICE COUNT` or a higher resources.limits.cpu"},
 	{Unplaceable, "unplaceable", "no node can take the replica", "the nodes are full, cordoned or excluded by a constraint", "add a node, or lower the reservation"},
 	{LargerThanAnyNode, "larger_than_any_node", "the limits are larger than the largest node", "resources.limits names more than one machine has", "lower resources.limits or add a larger node"},
 	{NodePortsExhausted, "node_ports_exhausted", "no node port is free", "the range is too small for the replicas of this node", "widen the agent's port range"},
