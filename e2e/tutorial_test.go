@@ -170,7 +170,7 @@ func checkout(t *testing.T) string {
 }
 
 // checkScrape compares what the three parts of the demo show with the reference: what
-// is shown is on the page, with that type.
+// is shown is on the page, with that type, and who is on the machine gets profiles.
 func checkScrape(t *testing.T) {
 	t.Helper()
 	page, err := os.ReadFile("../docs/reference/metrics.md")
@@ -179,6 +179,7 @@ func checkScrape(t *testing.T) {
 	}
 	seen := 0
 	for port, part := range []string{"coordinator", "agent", "ingress"} {
+		run(t, "curl", "-sSf", "-o", "/dev/null", fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/heap", 9464+port))
 		for _, line := range lines(run(t, "curl", "-sS", fmt.Sprintf("http://127.0.0.1:%d/metrics", 9464+port))) {
 			words := strings.Fields(line)
 			if len(words) != 4 || words[1] != "TYPE" || !strings.HasPrefix(words[2], "runway_") || words[2] == "runway_build_info" {
