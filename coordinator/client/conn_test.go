@@ -287,6 +287,7 @@ func TestCauseOf(t *testing.T) {
 		{"unreachable", status.Error(codes.Unavailable, "x"), string(code.Unreachable)},
 		{"no leader", notLeader("")(), string(code.NoLeader)},
 		{"denied", status.Error(codes.PermissionDenied, "x"), string(code.PermissionDenied)},
+		{"a call that an older coordinator does not have", status.Error(codes.Unimplemented, "x"), string(code.VersionsDiffer)},
 		{"unknown", status.Error(codes.DataLoss, "x"), string(code.Internal)},
 		{"interrupted", status.Error(codes.Canceled, "x"), ""},
 	}

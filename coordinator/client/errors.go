@@ -19,6 +19,7 @@ var codeOf = map[codes.Code]code.Code{
 	codes.ResourceExhausted: code.TooManyRequests,
 	codes.Aborted:           code.Conflict,
 	codes.InvalidArgument:   code.SpecInvalid,
+	codes.Unimplemented:     code.VersionsDiffer, // an older coordinator does not have the call
 }
 
 // CauseOf returns why a call failed: the coordinator's own words when it sent any,
