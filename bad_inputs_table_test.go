@@ -76,6 +76,9 @@ var badInputs = []badInput{
 	{id: "image-tag", input: "an image by tag", cases: []string{"coordinator/image TestResolve/tag"}},
 	{id: "image-unknown-digest", input: "a digest that the registry does not have", cases: []string{"coordinator/image TestResolve/unknown digest", "e2e TestDeployFails/its image is not in the registry"}},
 	{id: "image-forbidden", input: "a registry that says 403", cases: []string{"coordinator/image TestResolve_RegistryThatMisbehaves/denies"}},
+	{id: "image-schema-one", input: "a manifest of schema 1", cases: []string{"coordinator/image TestResolve_RegistryThatMisbehaves/answers in schema 1"}},
+	{id: "image-throttled", input: "a registry that says 429", cases: []string{"coordinator/image TestResolve_RegistryThatMisbehaves/has enough of us"}},
+	{id: "image-unauthorized", input: "a registry that says 401", cases: []string{"coordinator/image TestResolve_RegistryThatMisbehaves/asks who we are"}},
 	{id: "image-platform", input: "an image for another architecture", cases: []string{"coordinator/image TestResolve/other platform"}},
 	{id: "image-no-command", input: "an image without an entry point", cases: []string{"agent/runtime/containerd TestRuntime_RefusesHostileImages/no command"}},
 	{id: "image-hostile-user", input: "users -1 and 2^32", cases: []string{"agent/runtime/containerd TestRuntime_RefusesHostileImages/uid 2^32"}},
@@ -93,12 +96,18 @@ var badInputs = []badInput{
 	{id: "ca-wrong-machine", input: "a machine of another cluster", cases: []string{"coordinator/api TestRights_MachineOfAnotherClusterIsNobody"}},
 	{id: "rpc-missing-fields", input: "a request without what is required", cases: []string{
 		"coordinator/api TestDeploy_Refuses/no spec", "coordinator/api TestDeploy_Refuses/no key"}},
+	{id: "rpc-reflection", input: "reflection by a stranger", cases: []string{"coordinator/api TestReflection_OnlyForThoseWhoSignedIn"}},
+	{id: "rpc-older-server", input: "a call that an older coordinator does not have", cases: []string{"coordinator/client TestCauseOf/a call that an older coordinator does not have"}},
+	{id: "rpc-newer-client", input: "a field of a newer client", cases: []string{"coordinator/api TestDeploy_RefusesWhatNobodyMeans/of a newer client"}},
+	{id: "rpc-unknown-enum", input: "a value that an enum does not have", cases: []string{"coordinator/api TestDeploy_RefusesWhatNobodyMeans/unknown enum"}},
+	{id: "rpc-large", input: "messages of 5 MB, and of more than is read", cases: []string{"coordinator/api TestDeploy_RefusesWhatNobodyMeans/5 MB"}},
 	{id: "rpc-empty-messages", input: "a stream of empty messages", cases: []string{"coordinator/dispatch TestAgent_ProtocolErrors/empty message"}},
 	{id: "machine-cloned", input: "two machines with one identity", cases: []string{"coordinator/dispatch TestAgent_SecondSessionEndsTheFirst"}},
 	{id: "machine-same-name", input: "two nodes of one name", cases: []string{"coordinator/api TestNodes_Remove/rack"}},
 	{id: "machine-removed", input: "a machine that was removed comes back", cases: []string{"coordinator/api TestNodes_RemovedMachineDoesNotComeBack"}},
 	{id: "request-repeated", input: "a request that comes twice", cases: []string{"coordinator/api TestDeploy_SameKeyHappensOnce", "coordinator/command TestDeploy_sameRequestHappensOnce"}},
 	{id: "deploy-superseded", input: "a deployment during another one", cases: []string{"coordinator/simulation TestDeployment_NewerOneSupersedesAndTakesOver"}},
+	{id: "deploy-two-at-once", input: "two deployments at one moment", cases: []string{"coordinator/api TestDeploy_TwoAtOnce"}},
 	{id: "operator-remove-node", input: "removal of a node with replicas", cases: []string{"coordinator/api TestNodes_Remove"}},
 	{id: "operator-delete", input: "deletion of what serves", cases: []string{"cli TestDelete_Asks", "coordinator/api TestSpaces_DeleteWithServices"}},
 	{id: "operator-recover", input: "recovery of a cluster with a quorum, force with a wrong name", notBuilt: "cluster recover"},
@@ -121,6 +130,7 @@ var badInputs = []badInput{
 	{id: "probe-silence", input: "a probe that is not answered", cases: []string{"agent/probe TestOnce_TellsTimeoutFromRefusal"}},
 
 	// The machine below.
+	{id: "probe-endless", input: "a probe that is answered with 10 GB, or byte by byte", cases: []string{"agent/probe TestOnce_EndsWithWhatNeverEnds"}},
 	{id: "disk-full-agent", input: "a full disk under the agent", cases: []string{
 		"agent TestSession_UnsavedSetIsCarriedOutButNotAcknowledged", "agent/logs TestCollector_DropsAlsoWhenNothingCanBeWritten"}},
 	{id: "disk-hangs-agent", input: "a disk that hangs under the agent", cases: []string{"agent TestSession_HungDiskMakesTheNodeLeave"}},
@@ -137,6 +147,7 @@ var badInputs = []badInput{
 	{id: "entry-bad-checksum", input: "an entry with a wrong checksum", cases: []string{
 		"coordinator/consensus TestFSM_unknownEntryStopsTheMember/checksum", "coordinator/command TestDecode_refuses/checksum"}},
 	{id: "entry-newer", input: "an entry of a newer version", cases: []string{"coordinator/consensus TestFSM_unknownEntryStopsTheMember/version"}},
+	{id: "entry-empty", input: "an entry of zero length, half of one", cases: []string{"coordinator/command TestDecode_refusesWhatIsNoEntry/zero length"}},
 	{id: "entry-any-bytes", input: "any bytes, and any payload with a right checksum", cases: []string{"coordinator/command FuzzDecode", "coordinator/command FuzzApply"}},
 	{id: "snapshot-truncated", input: "a snapshot without its end", cases: []string{
 		"coordinator/consensus TestNode_restoreRefuses/truncated", "coordinator/state TestLoad_refusesAndKeepsTheState"}},
@@ -167,6 +178,7 @@ var badInputs = []badInput{
 	{id: "http-two-hosts", input: "Host twice", cases: []string{"ingress/caddy TestSmuggling_NothingHidesInARequest/two hosts"}},
 	{id: "http-absolute-form", input: "GET http://other/", cases: []string{"ingress/caddy TestSmuggling_NothingHidesInARequest/absolute URI of another"}},
 	{id: "http-large-headers", input: "headers above the limit", cases: []string{"ingress/caddy TestHeaders_OverTheLimitAreRefused"}},
+	{id: "http-many-headers", input: "1,000 headers", cases: []string{"ingress/caddy TestHeaders_OverTheLimitAreRefused"}},
 	{id: "http-other-server-name", input: "another Host than the TLS server name", cases: []string{"ingress/caddy TestProxy_RefusesAnotherHostThanTheServerName"}},
 	{id: "http-connection-names-ours", input: "Connection: X-Request-Id, forged platform headers", cases: []string{"ingress/caddy TestHeaders_FromOutsideAreNotTrusted"}},
 	{id: "http-unknown-name", input: "a name without a route, a TLS name without a certificate", cases: []string{

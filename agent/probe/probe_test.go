@@ -89,6 +89,32 @@ func TestOnce_BoundsTheAnswer(t *testing.T) {
 	}
 }
 
+func TestOnce_EndsWithWhatNeverEnds(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"ten gigabytes": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "10000000000")
+			_, _ = w.Write([]byte(strings.Repeat("x", 2*AnswerBytes)))
+		},
+		"a trickle": func(w http.ResponseWriter) { _, _ = w.Write([]byte("x")) },
+	} {
+		over := make(chan struct{})
+		address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(503)
+			answer(w)
+			_ = http.NewResponseController(w).Flush()
+			<-over
+		})
+		t.Cleanup(func() { close(over) })
+		spec := httpSpec()
+		spec.Timeout = 200 * time.Millisecond
+		got := New(dialer).Once(t.Context(), spec, address)
+		if got.Passed || len(got.Answer) > AnswerBytes || !strings.HasPrefix(got.Status, "503") {
+			t.Errorf("%s: got %+v, want a failure with its status", name, got)
+		}
+	}
+}
+
 func TestOnce_TellsTimeoutFromRefusal(t *testing.T) {
 	t.Parallel()
 	held := make(chan struct{})

@@ -46,6 +46,18 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+func TestDecode_refusesWhatIsNoEntry(t *testing.T) {
+	for name, entry := range map[string][]byte{"zero length": nil, "one byte": {0xff}, "half": goldenEntries(t)[0][:8]} {
+		s := state.New()
+		if _, err := command.Apply(s, 1, entry); !errors.Is(err, command.ErrUnreadable) {
+			t.Errorf("%s: Apply() = %v, want ErrUnreadable", name, err)
+		}
+		if s.View().Index() != 0 {
+			t.Errorf("%s was applied", name)
+		}
+	}
+}
+
 // FuzzApply: no command, however strange, is a defect, breaks an invariant, or
 // makes a state that cannot be saved and loaded.
 func FuzzApply(f *testing.F) {

@@ -128,6 +128,14 @@ func TestResolve_RegistryThatMisbehaves(t *testing.T) {
 		want    error
 	}{
 		{"denies", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusForbidden) }, ErrDenied},
+		{"asks who we are", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusUnauthorized) }, ErrDenied},
+		{"has enough of us", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusTooManyRequests) }, ErrUnreachable},
+		{"answers in schema 1", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws")
+			if _, err := io.WriteString(w, `{"schemaVersion": 1, "name": "web", "tag": "1", "architecture": "amd64"}`); err != nil {
+				t.Error(err)
+			}
+		}, ErrInvalid},
 		{"fails", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusTeapot) }, ErrUnreachable},
 		{"answers nonsense", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -127,6 +128,17 @@ func TestHeaders_OverTheLimitAreRefused(t *testing.T) {
 		if got := rawStatus(t, proxy.internal, request); got != tt.status {
 			t.Errorf("%d bytes of headers = %d, want %d", tt.size, got, tt.status)
 		}
+	}
+	var many strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&many, "X-Header-Number-%d: %s\r\n", i, strings.Repeat("a", 30))
+	}
+	request := "GET / HTTP/1.1\r\nHost: " + internal + "\r\n" + many.String() + "Connection: close\r\n\r\n"
+	if got := rawStatus(t, proxy.internal, request); got != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("1,000 headers = %d", got)
+	}
+	if res, _ := proxy.get(t, host, "/"); res.StatusCode != http.StatusOK {
+		t.Errorf("the next request = %d", res.StatusCode)
 	}
 }
 
