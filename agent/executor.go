@@ -166,8 +166,15 @@ func (e *executor) signal(ctx context.Context, out *result, sig syscall.Signal) 
 	return err
 }
 
-// bury keeps the last words of a container, then removes it. Lines that cannot be had never keep a container on the machine.
+// bury removes a container and keeps its last words: a process may have ended before its shim has written all that it said, and
+// removing it waits for that. Lines that cannot be had never keep a container on the machine.
 func (e *executor) bury(ctx context.Context, out *result) error {
+	if err := e.deps.Logs.Hold(string(out.container)); err != nil {
+		e.deps.Log.Warn("last log lines may be lost", "replica_id", out.replica, "container_id", out.container, "err", err)
+	}
+	if err := e.deps.Runtime.Delete(ctx, out.container); err != nil {
+		return err
+	}
 	if err := e.deps.Logs.Finish(string(out.container)); err != nil {
 		e.deps.Log.Warn("last log lines were lost", "replica_id", out.replica, "container_id", out.container, "err", err)
 	}
@@ -176,7 +183,7 @@ func (e *executor) bury(ctx context.Context, out *result) error {
 		e.deps.Log.Warn("log lines cannot be read", "replica_id", out.replica, "container_id", out.container, "err", err)
 	}
 	out.log = logEvidence(lines)
-	return e.deps.Runtime.Delete(ctx, out.container)
+	return nil
 }
 
 func (e *executor) detach(ctx context.Context, out *result) error {

@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -162,6 +165,39 @@ func TestStart_TwoExitsFailWithTheCause(t *testing.T) {
 		r.untilPhase("a", "STOPPED", time.Second)
 		if r.status("a").GetCause().GetCode() != string(code.ExitedDuringStart) {
 			t.Error("a stopped replica keeps the cause of its failure")
+		}
+	})
+}
+
+// lateWriter is a runtime whose shims write what a process said only when it is removed, and then remove it.
+type lateWriter struct {
+	runtime.Runtime
+	rig *rig
+}
+
+func (w lateWriter) Create(ctx context.Context, spec runtime.ContainerSpec) error {
+	w.rig.writes(string(spec.ID), "") // a shim opens it at once
+	return w.Runtime.Create(ctx, spec)
+}
+
+func (w lateWriter) Delete(ctx context.Context, id runtime.ContainerID) error {
+	w.rig.writes(string(id), "GREETING is not set\n")
+	spool, err := w.rig.deps.Logs.Spool(string(id))
+	return errors.Join(err, os.Remove(spool), w.Runtime.Delete(ctx, id))
+}
+
+// What a process says last explains why it ended, also when it gets to the log after its end is known.
+func TestStart_LastWordsThatComeLateAreTheEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.wrapRuntime = func(made runtime.Runtime) runtime.Runtime { return lateWriter{made, r} }
+		r.boot()
+		defer r.kill()
+		r.runtime.AddImage(imageRef("web"), runtimetest.Behavior{Exits: true, ExitAfter: 3 * time.Millisecond, ExitCode: 1, NeverListens: true})
+		r.assign(assignment("a", 20001))
+		r.untilPhase("a", "FAILED", time.Minute)
+		if got := strings.Join(r.status("a").GetCause().GetEvidence(), "\n"); !strings.Contains(got, "GREETING is not set") {
+			t.Errorf("evidence %q, want what it said", got)
 		}
 	})
 }

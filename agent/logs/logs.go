@@ -133,6 +133,21 @@ func (c *Collector) Follow(container string) error {
 	return nil
 }
 
+// Hold makes sure that all output of a container can be collected after its spool was removed, as a runtime does it that first
+// waits for the last output.
+func (c *Collector) Hold(container string) error {
+	if err := c.Follow(container); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	t := c.tails[container]
+	c.mu.Unlock()
+	if t == nil {
+		return nil // finished by another caller
+	}
+	return t.hold()
+}
+
 // Finish collects the rest of the output of a container that has exited and stops following it. The lines stay readable.
 func (c *Collector) Finish(container string) error {
 	if err := c.Follow(container); err != nil {

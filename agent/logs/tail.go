@@ -102,6 +102,17 @@ func (t *tail) collect(now time.Time, budget int64) error {
 	return nil
 }
 
+// hold opens the spool, if there is one.
+func (t *tail) hold() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil
+	}
+	_, err := t.spool.open()
+	return err
+}
+
 // finish keeps everything that is left and ends.
 func (t *tail) finish(now time.Time) error {
 	t.mu.Lock()
