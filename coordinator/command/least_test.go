@@ -55,6 +55,8 @@ func TestSetReplicaGoals_RefusesWhatTheOthersNoLongerMakeUpFor(t *testing.T) {
 		{"it serves no more itself", []proto.Message{phase("n2", suspect)}, drains(whole, "r2"), nil},
 		{"it serves again", nil, drains(fleet.Unmissed, "r1"), []string{"r1"}},
 		{"it still does not serve", []proto.Message{Report("n1", "r1", failed)}, drains(fleet.Unmissed, "r1"), nil},
+		{"it is back, and does not serve yet", []proto.Message{phase("n1", suspect)}, drains(fleet.Uncounted, "r1"), []string{"r1"}},
+		{"it is still over", []proto.Message{Report("n1", "r1", failed)}, drains(fleet.Uncounted, "r1"), nil},
 		{"more are wanted", []proto.Message{wanted(3)}, drains(whole, "r1"), []string{"r1"}},
 		{"fewer are wanted", []proto.Message{wanted(1)}, drains(whole, "r1", "r2"), nil},
 		{"straight to its end", []proto.Message{drains(whole, "r2")},

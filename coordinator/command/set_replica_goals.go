@@ -53,8 +53,15 @@ func setGoal(tx *state.Tx, done work, c *runwayv1.ReplicaGoal) *Rejection {
 // some of them go.
 type work map[string]uint64
 
-// spare lets a replica go, unless it serves and the others do less than least by now.
+// spare lets a replica go, unless it serves and the others do less than least by now, or it
+// was over and is back.
 func (w work) spare(tx *state.Tx, r *runwayv1.Replica, least uint64) *Rejection {
+	if least == fleet.Uncounted {
+		if fleet.Counts(tx.View, r) {
+			return reject(ErrConflict, code.Conflict, "replica %q is back", r.GetId())
+		}
+		return nil
+	}
 	does := fleet.Work(tx.View, r)
 	if does == 0 {
 		return nil

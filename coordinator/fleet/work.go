@@ -14,6 +14,10 @@ const Whole = 1_000_000_000_000
 // it once it does.
 const Unmissed = math.MaxUint64
 
+// Uncounted is what it counts on for one that was not even one of the wanted ones: that it
+// is none of them by then either, or there would be one too few without it.
+const Uncounted = math.MaxUint64 - 1
+
 // Work is the part of its workload's work that a replica does: its share of what its own
 // revision is whole with, which may be more and smaller replicas than another; none
 // until it serves. Shares are rounded up, so that a whole set does the whole.
@@ -42,8 +46,8 @@ func Left(view *state.View, id state.WorkloadID, region string, without map[stri
 // Hold writes into goals what they count on: that the replicas which serve and stay do as
 // much when the goals are applied as now, the whole at most. Somebody else may let others
 // go meanwhile, or a fault take them. One that does not serve now is not missed; should it
-// serve by then, it is back, and this has to be decided anew. A service that is deleted keeps
-// nothing.
+// serve by then, or be a wanted one again, it is back, and this has to be decided anew. A
+// service that is deleted keeps nothing.
 func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
 	type place struct {
 		id     state.WorkloadID
@@ -63,9 +67,13 @@ func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
 	for at, taken := range places {
 		least := min(Left(view, at.id, at.region, going), Whole)
 		for _, goal := range taken {
-			goal.Least = least
-			if Work(view, view.Replica(goal.GetReplica())) == 0 {
+			switch r := view.Replica(goal.GetReplica()); {
+			case !Counts(view, r):
+				goal.Least = Uncounted
+			case Work(view, r) == 0:
 				goal.Least = Unmissed
+			default:
+				goal.Least = least
 			}
 		}
 	}

@@ -58,8 +58,11 @@ func TestHold_CountsOnWhatServesAndStays(t *testing.T) {
 		{"each by what all leave", nil, drain("r0", "r1"), []uint64{Whole / 2, Whole / 2}},
 		{"some go already", []proto.Message{&runwayv1.SetReplicaGoals{Goals: drain("r1")}}, drain("r0"), []uint64{Whole / 2}},
 		{"what does not serve is not missed, unless it does by then", []proto.Message{
-			coordinatortest.Report("n1", "r0", runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED), &runwayv1.SetReplicaGoals{Goals: drain("r1")},
+			&runwayv1.ConfirmRoutes{NotServing: []string{"r0"}}, &runwayv1.SetReplicaGoals{Goals: drain("r1")},
 		}, drain("r0"), []uint64{Unmissed}},
+		{"what is over is not missed, unless it is back by then", []proto.Message{
+			coordinatortest.Report("n1", "r0", runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED), &runwayv1.SetReplicaGoals{Goals: drain("r1")},
+		}, drain("r0"), []uint64{Uncounted}},
 		{"what goes already counts on nothing", []proto.Message{&runwayv1.SetReplicaGoals{Goals: drain("r1")}},
 			[]*runwayv1.ReplicaGoal{{Replica: "r1", Goal: runwayv1.Goal_GOAL_STOP}}, []uint64{0}},
 		{"a deleted service keeps nothing", []proto.Message{&runwayv1.DeleteWorkload{Workload: coordinatortest.Key("web"), By: "test"}}, drain("r0"), []uint64{0}},

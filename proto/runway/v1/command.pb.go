@@ -1166,7 +1166,8 @@ type ReplicaGoal struct {
 	// What the others that serve were to do of the workload's work in its region when this
 	// was decided, the whole at most, in parts of 10^12. The goal is refused where a replica
 	// that serves would go and they do less by now. 0 asks for nothing; 2^64-1 is for a
-	// replica that did not serve, and refuses when it does.
+	// replica that did not serve, and refuses when it does; 2^64-2 is for one that had ended
+	// or was on a lost node, and refuses when neither is so.
 	Least         uint64 `protobuf:"varint,4,opt,name=least,proto3" json:"least,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
