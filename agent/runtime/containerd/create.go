@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	client "github.com/containerd/containerd/v2/client"
@@ -83,8 +84,21 @@ func (r *Runtime) build(ctx context.Context, spec runtime.ContainerSpec, image c
 	if err != nil {
 		return err
 	}
-	_, err = container.NewTask(ctx, cio.LogFile(spec.LogPath))
+	_, err = container.NewTask(ctx, output(spec.LogPath))
 	return err
+}
+
+// output makes the shim append both streams of a process to its spool. Under one name it would open the spool once and close it
+// when the first stream ends: what the process said last on the other was lost. Therefore the second has another name.
+func output(spool string) cio.Creator {
+	return func(string) (cio.IO, error) {
+		file, err := os.OpenFile(spool, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) // the shim makes none
+		if err != nil {
+			return nil, fmt.Errorf("make spool: %w", err)
+		}
+		folder, name := filepath.Split(spool)
+		return cio.Load(cio.NewFIFOSet(cio.Config{Stdout: spool, Stderr: folder + "./" + name}, file.Close))
+	}
 }
 
 func (r *Runtime) containerLabels(spec runtime.ContainerSpec) (map[string]string, error) {

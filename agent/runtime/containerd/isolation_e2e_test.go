@@ -5,6 +5,7 @@ package containerd_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -320,6 +321,28 @@ func TestRuntime_CommandAndEnvironment(t *testing.T) {
 		n.run(t, spec)
 		if got := strings.TrimSpace(n.output(t, row.id, "\n")); got != row.want {
 			t.Errorf("%s: got %q, want %q", row.id, got, row.want)
+		}
+	}
+}
+
+// What a process says before it ends at once is in its spool when it was deleted, on either stream.
+func TestRuntime_KeepsLastWords(t *testing.T) {
+	const processes = 40
+	n := newNode(t)
+	for i := range processes {
+		spec := n.spec(t, runtime.NewContainerID("last", i), "complain")
+		n.run(t, spec)
+		for deadline := time.Now().Add(outputPatience); observe(t, n.runtime, spec.ID).State != runtime.StateExited; <-time.After(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("process %d does not end", i)
+			}
+		}
+		spool, err := os.Open(spec.LogPath)
+		must(t, err)
+		defer spool.Close()
+		must(t, n.runtime.Delete(t.Context(), spec.ID))
+		if got, err := io.ReadAll(spool); err != nil || string(got) != "GREETING is not set\n" {
+			t.Fatalf("process %d: got %q, %v", i, got, err)
 		}
 	}
 }

@@ -43,6 +43,9 @@ func main() {
 	case "threads":
 		threads()
 		serve()
+	case "complain":
+		fmt.Fprintln(os.Stderr, "GREETING is not set")
+		os.Exit(1)
 	case "words":
 		fmt.Println(strings.Join(append(os.Args[1:], os.Getenv("GREETING"), os.Getenv("FROM_IMAGE")), " "))
 	default:
