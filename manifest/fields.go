@@ -3,6 +3,8 @@ package manifest
 import (
 	"slices"
 	"strings"
+
+	"github.com/runway-platform/runway/proto/defaults"
 )
 
 // Back end protocols as manifests name them.
@@ -109,7 +111,7 @@ func probeFields(slot probeSlot) []Field {
 		{at("initial_delay_seconds"), words.delay, "0", integer(0, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.initialDelay }))},
 		{at("timeout_seconds"), "Seconds until a probe without an answer has failed.", "1", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.timeout }))},
 		{at("period_seconds"), "Seconds between probes.", "10", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.period }))},
-		{at("failure_threshold"), words.failures, "3", integer(1, 1000, slot.number(func(p *probe) *int64 { return &p.failureThreshold }))},
+		{at("failure_threshold"), words.failures, "3", integer(1, defaults.MostProbeFailures, slot.number(func(p *probe) *int64 { return &p.failureThreshold }))},
 	}
 	for i := range rows {
 		rows[i] = slot.show(rows[i])

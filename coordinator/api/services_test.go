@@ -139,6 +139,7 @@ func TestDeploy_Refuses(t *testing.T) {
 		{"probe with a host", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Path = "http://evil/" }, code.SpecInvalid},
 		{"probe with a line end", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Path = "/\r\nHost: evil" }, code.SpecInvalid},
 		{"probe without end", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.Period = durationpb.New(1) }, code.SpecInvalid},
+		{"probe that fails for ever", func(r *runwayv1.DeployRequest) { r.Spec.StartupProbe.FailureThreshold = 1 << 31 }, code.SpecInvalid},
 		{"endless drain", func(r *runwayv1.DeployRequest) { r.Spec.DrainTimeout = durationpb.New(100 * time.Hour) }, code.SpecInvalid},
 		{"negative grace", func(r *runwayv1.DeployRequest) { r.Spec.TerminationGrace = durationpb.New(-time.Hour) }, code.SpecInvalid},
 		{"command with NUL", func(r *runwayv1.DeployRequest) { r.Spec.Command = []string{"a\x00"} }, code.SpecInvalid},

@@ -216,6 +216,9 @@ func checkProbe(name string, probe *runwayv1.Probe) error {
 	if period := probe.GetPeriod().AsDuration(); period > 0 && period < defaults.ShortestProbePeriod {
 		return invalid(code.SpecInvalid, "%s.period of %s is shorter than %s", name, period, defaults.ShortestProbePeriod)
 	}
+	if threshold := probe.GetFailureThreshold(); threshold > defaults.MostProbeFailures {
+		return invalid(code.SpecInvalid, "%s.failure_threshold of %d is more than %d", name, threshold, defaults.MostProbeFailures)
+	}
 	return inRange(map[string]*durationpb.Duration{
 		name + ".initial_delay": probe.GetInitialDelay(), name + ".timeout": probe.GetTimeout(), name + ".period": probe.GetPeriod(),
 	})

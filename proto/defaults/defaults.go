@@ -54,6 +54,10 @@ const (
 // ShortestProbePeriod bounds what one replica may cost its node in probes.
 const ShortestProbePeriod = 100 * time.Millisecond
 
+// MostProbeFailures bounds how long a probe may be failed before something is done about
+// it: with the longest period, six weeks.
+const MostProbeFailures = 1000
+
 // The probe that nobody wrote asks / of a service that never promised to answer it
 // fast, so it is patient. A slow start is judged by the deployment's start budget.
 const (
