@@ -58,7 +58,9 @@ func (d *door) drain(timeout time.Duration, succeeded <-chan struct{}, streams *
 	defer stop()
 	d.takeLast(begin, succeeded)
 	d.shut()
-	d.empty(begin)
+	last, done := context.WithTimeout(ctx, max(time.Until(began.Add(min(farewell, timeout/2))), min(quiet, timeout/8)))
+	defer done()
+	d.empty(last) // who came last has a request on its way, too
 	if err := stopCaddy(); err != nil {
 		return err
 	}
