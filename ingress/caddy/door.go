@@ -54,13 +54,7 @@ func (d *door) drain(timeout time.Duration, succeeded <-chan struct{}, streams *
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	d.leaving.Store(true)
-	begin, stop := context.WithTimeout(ctx, min(farewell, timeout/2))
-	defer stop()
-	d.takeLast(begin, succeeded)
-	d.shut()
-	last, done := context.WithTimeout(ctx, max(time.Until(began.Add(min(farewell, timeout/2))), min(quiet, timeout/8)))
-	defer done()
-	d.empty(last) // who came last has a request on its way, too
+	d.dismiss(ctx, min(farewell, timeout/2), min(quiet, timeout/8), succeeded)
 	if err := stopCaddy(); err != nil {
 		return err
 	}
@@ -70,6 +64,19 @@ func (d *door) drain(timeout time.Duration, succeeded <-chan struct{}, streams *
 	streams.end(func(*exchange) bool { return true })
 	d.empty(ctx)
 	return nil
+}
+
+// dismiss takes connections for a while, then no more, and returns when all are closed or
+// the while is over; who came last has a moment of its own then, for the request on its way.
+func (d *door) dismiss(ctx context.Context, while, moment time.Duration, succeeded <-chan struct{}) {
+	began := time.Now()
+	begin, stop := context.WithTimeout(ctx, while)
+	defer stop()
+	d.takeLast(begin, succeeded)
+	d.shut()
+	last, done := context.WithTimeout(ctx, max(time.Until(began.Add(while)), moment))
+	defer done()
+	d.empty(last)
 }
 
 // takeLast lets connections in until none has come for a while, ctx ends, or they go

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/runway-platform/runway/proto/code"
@@ -135,6 +136,47 @@ func TestRun_AStreamHasTheDrainTime(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("the process ended with %v", err)
 	}
+}
+
+// knocking is a listener to which somebody comes again and again, until it is closed.
+type knocking struct {
+	net.Listener
+	closed chan struct{}
+}
+
+func (k knocking) Accept() (net.Conn, error) {
+	select {
+	case <-time.After(100 * time.Millisecond):
+		near, _ := net.Pipe()
+		return near, nil
+	case <-k.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (k knocking) Close() error { close(k.closed); return nil }
+
+// While connections keep coming, the last one comes when the time for them is over: its
+// request is answered before anything is stopped.
+func TestDoor_DismissesTheLastOneToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor()
+		listener := d.guard(knocking{closed: make(chan struct{})})
+		go func() {
+			for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+				time.AfterFunc(150*time.Millisecond, func() { _ = conn.Close() }) // its answer
+			}
+		}()
+		began := time.Now()
+		d.dismiss(t.Context(), farewell, quiet, nil)
+		if open, _ := d.count(); open != 0 {
+			t.Errorf("%d connections are open, want every one answered", open)
+		}
+		if took := time.Since(began); took < farewell || took > farewell+quiet {
+			t.Errorf("it took %s, want %s and a moment", took, farewell)
+		}
+	})
 }
 
 func dialPlain(t *testing.T, address string) (net.Conn, *bufio.Reader) {
