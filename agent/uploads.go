@@ -113,12 +113,6 @@ func gather(first *runwayv1.LogLine, lines <-chan *runwayv1.LogLine) []*runwayv1
 // read sends the wanted lines of a replica to lines. A reader that follows goes on with the next attempt when one ends, and waits
 // for the first.
 func (u *uploader) read(ctx context.Context, request *runwayv1.OpenLogs, lines chan<- *runwayv1.LogLine) error {
-	select {
-	case u.slots <- struct{}{}:
-		defer func() { <-u.slots }()
-	default:
-		return fmt.Errorf("read logs: %d streams are open on this node already", maxUploads)
-	}
 	replica, asked := request.GetReplica(), request.GetOptions()
 	options := logs.Options{Tail: int(asked.GetTail()), Follow: asked.GetFollow() && !asked.GetPrevious()}
 	if asked.GetSince() != nil {
@@ -126,6 +120,12 @@ func (u *uploader) read(ctx context.Context, request *runwayv1.OpenLogs, lines c
 	}
 	if options.Follow {
 		u.awaitAssignment(ctx, replica)
+	}
+	select {
+	case u.slots <- struct{}{}:
+		defer func() { <-u.slots }()
+	default:
+		return fmt.Errorf("read logs: %d streams are open on this node already", maxUploads)
 	}
 	attempt, err := u.choose(replica, asked.GetPrevious())
 	if err != nil {

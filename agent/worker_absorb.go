@@ -199,8 +199,9 @@ func (w *worker) noteFailure(r *replica, out result, now time.Time) {
 		r.seen.image = false // removed since it was pulled
 		return
 	}
-	if terminal(out.err) && !h.forgives(out.err) && !h.WasReady && !r.leaving() {
-		w.fail(r, h.Trouble)
-		h.RetryAt = time.Time{}
+	if h.WasReady || r.leaving() || !terminal(out.err) || h.forgives(out.err) {
+		return
 	}
+	w.fail(r, h.Trouble)
+	h.RetryAt = time.Time{}
 }

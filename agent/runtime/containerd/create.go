@@ -71,7 +71,7 @@ func (r *Runtime) build(ctx context.Context, spec runtime.ContainerSpec, image c
 	if err != nil {
 		return err
 	}
-	if err := r.writeLogConfig(spec.ID); err != nil {
+	if err := errors.Join(r.writeLogConfig(spec.ID), makeSpool(spec.LogPath)); err != nil {
 		return fmt.Errorf("%w: %w", runtime.ErrUnavailable, err)
 	}
 	owner := snapshots.WithLabels(map[string]string{parentLabel: r.config.CgroupParent})
@@ -91,14 +91,19 @@ func (r *Runtime) build(ctx context.Context, spec runtime.ContainerSpec, image c
 // output makes the shim append both streams of a process to its spool. Under one name it would open the spool once and close it
 // when the first stream ends: what the process said last on the other was lost. Therefore the second has another name.
 func output(spool string) cio.Creator {
+	folder, name := filepath.Split(spool)
 	return func(string) (cio.IO, error) {
-		file, err := os.OpenFile(spool, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) // the shim makes none
-		if err != nil {
-			return nil, fmt.Errorf("make spool: %w", err)
-		}
-		folder, name := filepath.Split(spool)
-		return cio.Load(cio.NewFIFOSet(cio.Config{Stdout: spool, Stderr: folder + "./" + name}, file.Close))
+		return cio.Load(cio.NewFIFOSet(cio.Config{Stdout: spool, Stderr: folder + "./" + name}, nil))
 	}
+}
+
+// makeSpool makes the file that the shim appends to: by these names it opens one, and makes none.
+func makeSpool(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("make spool: %w", err)
+	}
+	return file.Close()
 }
 
 func (r *Runtime) containerLabels(spec runtime.ContainerSpec) (map[string]string, error) {
