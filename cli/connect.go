@@ -122,6 +122,11 @@ func (a *app) connect() (*clients, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.dial(chosen)
+}
+
+// dial is connect to a cluster that is chosen.
+func (a *app) dial(chosen config.Context) (*clients, error) {
 	a.globals.settleNames(chosen)
 	target := client.Config{Addresses: []string{chosen.Address}, CAFile: chosen.CA}
 	a.authenticate(&target, chosen)

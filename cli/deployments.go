@@ -40,7 +40,7 @@ func (a *app) deploymentsCommand() *cobra.Command {
 	cancel := &cobra.Command{
 		Use: "cancel DEPLOYMENT", Short: "Cancel a deployment; the revision before it serves on", Args: exactly("DEPLOYMENT"),
 		Long: "Cancel ends a deployment in progress: its replicas go and the revision before it is made whole again. See the\n" +
-			"end with: runwayctl deployments attach ID.",
+			"end with: runwayctl deployments attach DEPLOYMENT.",
 		Example: "  runwayctl deployments cancel 01JD3V",
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.cancelDeployment(cmd.Context(), args[0]) },
 	}

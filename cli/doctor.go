@@ -38,7 +38,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			"nft and CNI plugins, and whether the known holes are closed in their versions. And it checks the way to the\n" +
 			"cluster (PART client): configuration, CA, connection, token, clock and versions. Without PART it does both.\n" +
 			"Each finding has a code, why it matters and what to do. Warnings end with exit code 0; a failure with that of\n" +
-			"the first: 1, 8 when the cluster is not reached, 9 when it refuses the token.",
+			"the first: 1, 8 when the cluster is not reached, 9 when its CA is not usable or it refuses the token.",
 		Example: "  runwayctl doctor\n  runwayctl doctor client --context production\n  runwayctl doctor machine -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			part := firstOf(args)
@@ -132,8 +132,12 @@ func (a *app) checkClient(ctx context.Context) []doctor.Finding {
 	if err != nil {
 		return []doctor.Finding{unwell(ctx, "configuration", "not usable", err)}
 	}
-	findings := []doctor.Finding{well("configuration", firstNonEmpty(chosen.Name, "RUNWAY_ADDRESS")+" "+chosen.Address), a.checkCA(chosen)}
-	c, err := a.connect()
+	ca := a.checkCA(chosen)
+	findings := []doctor.Finding{well("configuration", firstNonEmpty(chosen.Name, "RUNWAY_ADDRESS")+" "+chosen.Address), ca}
+	if ca.State == doctor.Failure {
+		return findings
+	}
+	c, err := a.dial(chosen)
 	if err != nil {
 		return append(findings, unwell(ctx, "connection", chosen.Address, err))
 	}

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -124,13 +126,51 @@ func checkFindings(t *testing.T, document, check string, state doctor.State, c c
 	t.Helper()
 	var e examination
 	decode(t, document, &e)
+	found := false
 	for _, f := range e.Findings {
+		found = found || f.Check == check
 		if f.Check != check && f.State != doctor.Good {
 			t.Errorf("also found %+v", f)
 		}
 		if f.Check == check && (f.State != state || f.Code != c || (f.Fix == "") != (state == doctor.Good)) {
 			t.Errorf("found %+v, want %s %s", f, state, c)
 		}
+	}
+	if !found {
+		t.Errorf("nothing was found about %s: %+v", check, e.Findings)
+	}
+}
+
+// What lies behind something that is broken is not looked at.
+func TestDoctor_LooksNotBehindABrokenCA(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"none.crt", "empty.crt", "gone.crt"} {
+		r := doctorRun(t, "client -o json")
+		r.env["RUNWAY_CA"] = "DIR/" + file
+		var e examination
+		decode(t, r.do(t).stdout, &e)
+		if last := e.Findings[len(e.Findings)-1]; last.Check != "CA" || last.State != doctor.Failure {
+			t.Errorf("%s: the last finding is %+v", file, last)
+		}
+		if asked := r.fake.Requests("Info"); len(asked) > 0 || len(r.dialled.Addresses) > 0 {
+			t.Errorf("%s: the cluster was asked: %v", file, asked)
+		}
+	}
+}
+
+func TestDoctor_WarnsOnceOfAnExposedFile(t *testing.T) {
+	t.Parallel()
+	r := doctorRun(t, "client --config DIR/one.yml")
+	path := filepath.Join(r.dir, "one.yml")
+	if err := os.WriteFile(path, []byte("address: one:7443\nca: ca.crt\ntoken: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := r.do(t)
+	if want := "warning: others can read DIR/one.yml, which may hold a token; run chmod 600 on it\n"; o.exit != 0 || o.stderr != want {
+		t.Errorf("exit %d, stderr %q, want %q", o.exit, o.stderr, want)
 	}
 }
 

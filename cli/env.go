@@ -47,12 +47,21 @@ type differentValues struct {
 
 func (a *app) envDiff(file, one, other, service string) error {
 	var environments [2]map[string]string
+	var warnings []string
 	for i, name := range []string{one, other} {
 		m, err := manifest.Load(manifest.Source{Path: file, Service: service, Environment: name})
 		if err != nil {
 			return err
 		}
+		for _, w := range m.Warnings {
+			if w = name + ": " + w; !slices.Contains(warnings, w) { // both may be the same
+				warnings = append(warnings, w)
+			}
+		}
 		environments[i] = m.Spec.GetEnv()
+	}
+	for _, w := range warnings {
+		a.warn(w)
 	}
 	d := envDifference{A: one, B: other, Variables: different(environments[0], environments[1])}
 	return a.showValue(d, func(t *table) {
@@ -70,9 +79,6 @@ func (a *app) envDiff(file, one, other, service string) error {
 // different lists the variables that are not the same in both, by name.
 func different(a, b map[string]string) []differentValues {
 	all := maps.Clone(a)
-	if all == nil {
-		all = map[string]string{}
-	}
 	maps.Copy(all, b)
 	list := []differentValues{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -55,7 +55,7 @@ func (a *app) initialize(dir, name string) error {
 	b := beginning{Service: name, File: file, Language: found.language, Dockerfile: found.dockerfile, Port: found.port}
 	return a.showValue(b, func(t *table) {
 		t.text("wrote " + file + " for " + found.says())
-		t.text("next: runwayctl validate -f " + dir + ", then runwayctl deploy --image IMAGE")
+		t.text("next: runwayctl validate -f " + dir + ", then runwayctl deploy -f " + dir + " --image IMAGE")
 	})
 }
 
@@ -74,22 +74,17 @@ func nameOf(dir, name string) (string, error) {
 	return name, nil
 }
 
-// refuseManifest refuses a folder that has a manifest anywhere that deploy looks.
+// refuseManifest refuses a folder where deploy would find a manifest of any environment.
 func refuseManifest(dir string) error {
-	for _, pattern := range []string{"runway.yml", "runway-*.yml", ".runway/*.y*ml", ".runway/*/*.y*ml"} {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			return fmt.Errorf("look for %q: %w", pattern, err)
-		}
-		if len(found) > 0 {
-			return alreadyThere(found[0])
-		}
+	file, err := manifest.Existing(dir)
+	if err != nil || file == "" {
+		return err
 	}
-	return nil
+	return alreadyThere(file)
 }
 
 func alreadyThere(file string) error {
-	return &failure{exit: exitUsage, code: usageCode, summary: file + " is already there", fix: "check it: runwayctl validate"}
+	return &failure{exit: exitUsage, code: usageCode, summary: file + " is already there", fix: "check it: runwayctl validate -f " + file}
 }
 
 // writeNew writes a file that must not be there.

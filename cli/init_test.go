@@ -44,8 +44,8 @@ func TestInit_WritesAManifestThatIsValid(t *testing.T) {
 // A manifest that is there, wherever deploy looks, is never changed.
 func TestInit_ChangesNothingThatIsThere(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"runway.yml", "runway-staging.yml", ".runway/runway.yml", ".runway/web/default-values.yaml"} {
-		dir := t.TempDir()
+	for _, file := range []string{"runway.yml", "runway-staging.yml", ".runway/runway.yml", ".runway/web/default-values.yaml", "default-values.yml", ".runway/eks-service-staging.yaml"} {
+		dir := filepath.Join(t.TempDir(), "a[b]") // which is a pattern of other names
 		path := filepath.Join(dir, file)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -57,9 +57,38 @@ func TestInit_ChangesNothingThatIsThere(t *testing.T) {
 		if want := "RW-8108 DIR/" + file + " is already there\n"; o.exit != exitUsage || !strings.HasSuffix(o.stderr, want) {
 			t.Errorf("%s: exit %d, stderr %q, want %q", file, o.exit, o.stderr, want)
 		}
+		if fix := "fix: check it: runwayctl validate -f DIR/" + file + "\n"; !strings.Contains(o.stderr, fix) {
+			t.Errorf("%s: stderr %q, want %q", file, o.stderr, fix)
+		}
 		if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
 			t.Errorf("%s now has %q (%v)", file, text, err)
 		}
+	}
+}
+
+// An env file is no manifest: it gets one.
+func TestInit_WritesBesideAnEnvFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".runway"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".runway", "env-production.yml"), []byte("A: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"init web --dir DIR", "validate -f DIR"} {
+		if o := (&run{dir: dir, args: args}).do(t); o.exit != 0 {
+			t.Errorf("%s: exit %d, %s", args, o.exit, o.stderr)
+		}
+	}
+}
+
+// What is shown as next is said of the folder that was named.
+func TestInit_NamesItsFolderInTheNextStep(t *testing.T) {
+	t.Parallel()
+	o := (&run{dir: t.TempDir(), args: "init web --dir DIR"}).do(t)
+	if want := "next: runwayctl validate -f DIR, then runwayctl deploy -f DIR --image IMAGE\n"; !strings.HasSuffix(o.stdout, want) {
+		t.Errorf("stdout %q, want at its end %q", o.stdout, want)
 	}
 }
 

@@ -14,8 +14,8 @@ const (
 	// maxWords and maxWordBytes are what the coordinator accepts of a command.
 	maxWords     = 100
 	maxWordBytes = 16 << 10
-	// maxLabels is what the coordinator accepts of a revision, maxLabelName leaves
-	// room for a value.
+	// maxLabels leaves room for those that fields of the metadata set, maxLabelName for
+	// a value.
 	maxLabels    = 50
 	maxLabelName = 50
 
@@ -84,8 +84,8 @@ func entries(form string, limit int, entry func(d *draft, key, value *yaml.Node)
 				wrong = append(wrong, *one)
 			}
 		}
-		if len(first) > limit {
-			wrong = append(wrong, fault{n, code.ManifestValue, fmt.Sprintf("%d entries, more than %d", len(first), limit), "keep data in the image"})
+		if all := max(len(first), len(get(d))); all > limit { // with those of the file below
+			wrong = append(wrong, fault{n, code.ManifestValue, fmt.Sprintf("%d entries, more than %d", all, limit), fmt.Sprintf("remove %d of them", all-limit)})
 		}
 		return wrong.orNil()
 	}

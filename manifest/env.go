@@ -12,8 +12,11 @@ import (
 const (
 	// maxEnvValueBytes stays below the kernel's limit of one NAME=VALUE, 128 KiB.
 	maxEnvValueBytes = 64 << 10
-	// maxVariables is what the coordinator accepts of one service.
-	maxVariables = 500
+	// maxVariables and maxVariableBytes are what the coordinator accepts of one service.
+	maxVariables     = 500
+	maxVariableBytes = 128 << 10
+	// fixVariables is what to do about too many of them.
+	fixVariables = "keep data in the image or in a file of its own"
 	// maxEnvNameLength is far more than any real name.
 	maxEnvNameLength = 256
 	// reservedEnvPrefix is what replicas are told about themselves with.
@@ -53,9 +56,28 @@ func readEnv(file string, root *yaml.Node) (map[string]string, Errors) {
 		env[key.Value] = scalarText(value)
 	}
 	if len(env) > maxVariables {
-		c.add(positionOf(root), code.EnvironmentVariable, fmt.Sprintf("the file has %d variables, more than %d", len(env), maxVariables), "keep data in the image or in a file of its own")
+		c.add(positionOf(root), code.EnvironmentVariable, fmt.Sprintf("the file has %d variables, more than %d", len(env), maxVariables), fixVariables)
 	}
 	return env, c.sorted()
+}
+
+// checkVariables says why variables may not be used together; file is the last that said
+// something of them.
+func checkVariables(file string, env map[string]string) *Problem {
+	total := 0
+	for name, value := range env {
+		total += len(name) + len(value)
+	}
+	wrong := func(message string) *Problem {
+		return &Problem{File: file, Code: code.EnvironmentVariable, Message: message, Fix: fixVariables}
+	}
+	switch {
+	case len(env) > maxVariables:
+		return wrong(fmt.Sprintf("the service has %d variables, more than %d", len(env), maxVariables))
+	case total > maxVariableBytes:
+		return wrong(fmt.Sprintf("the variables of the service have %d bytes, more than %d", total, maxVariableBytes))
+	}
+	return nil
 }
 
 // scalarText is the value as it stands in the file.

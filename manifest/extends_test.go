@@ -80,6 +80,10 @@ func TestLoad_PlacesProblemsOfMergedFiles(t *testing.T) {
 			"base of another kind", strings.Replace(baseManifest, "RunwayService", "Deployment", 1), "extends: base\n",
 			"DIR/runway.yml:2:7: RW-8005 kind is \"Deployment\"; write RunwayService",
 		},
+		{
+			"base of a kind that merges with another", "kind: RunwayKubernetesService\nmetadata:\n  name: web\n", "extends: base\n",
+			"DIR/runway-staging.yml:1:1: RW-8005 kind RunwayService is merged over kind RunwayKubernetesService of DIR/runway.yml; write the kinds that belong together",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

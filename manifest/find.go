@@ -1,7 +1,9 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,8 @@ import (
 const (
 	folder   = ".runway"
 	baseName = "runway.yml"
+	// wrongName is what people call it; it is not read, but meant.
+	wrongName = "runway.yaml"
 )
 
 // yamlEndings are those of the files of Kubernetes services; the others end in .yml.
@@ -128,6 +132,51 @@ func serviceFolders(dir, environment string) []string {
 	return found
 }
 
+// Existing returns the manifest of any environment that is in a folder, or below it where
+// Load looks; empty when there is none.
+func Existing(dir string) (string, error) {
+	below := filepath.Join(dir, folder)
+	services, err := entriesOf(below)
+	if err != nil {
+		return "", err
+	}
+	dirs := []string{dir, below}
+	for _, e := range services {
+		if e.IsDir() {
+			dirs = append(dirs, filepath.Join(below, e.Name()))
+		}
+	}
+	for _, d := range dirs {
+		entries, err := entriesOf(d)
+		if err != nil {
+			return "", err
+		}
+		for _, e := range entries {
+			if path := filepath.Join(d, e.Name()); isManifestName(e.Name()) && isFile(path) {
+				return path, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// isManifestName says whether a manifest of some environment may be called so.
+func isManifestName(name string) bool {
+	return slices.ContainsFunc(append(fileNames("*"), wrongName), func(pattern string) bool {
+		matches, err := filepath.Match(pattern, name)
+		return err == nil && matches
+	})
+}
+
+// entriesOf lists a folder; one that is not there has none.
+func entriesOf(dir string) ([]os.DirEntry, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for manifest: %w", err)
+	}
+	return entries, nil
+}
+
 // looked says where the manifest was looked for.
 func looked(src Source) string {
 	if _, err := os.Stat(src.path()); err != nil {
@@ -144,7 +193,7 @@ func fixFor(src Source) string {
 		return "name the service: runwayctl deploy " + filepath.Base(services[0])
 	}
 	for _, dir := range candidates(src) {
-		if path := filepath.Join(dir, "runway.yaml"); isFile(path) {
+		if path := filepath.Join(dir, wrongName); isFile(path) {
 			return fmt.Sprintf("rename %s to %s", path, baseName)
 		}
 	}

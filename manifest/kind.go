@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -98,9 +99,12 @@ func usualKind(file string) string {
 	return Kind
 }
 
+// kind is the kind that a file names, else its usual one.
+func (p part) kind() string { return cmp.Or(topValue(p.root, "kind"), usualKind(p.file)) }
+
 // format is the format of the kind that a file names, else of its usual kind.
 func (p part) format() format {
-	if f, known := formats[topValue(p.root, "kind")]; known {
+	if f, known := formats[p.kind()]; known {
 		return f
 	}
 	return formats[usualKind(p.file)]
@@ -112,16 +116,19 @@ func (w *walker) checkKind(p part, before *part) {
 	got := topValue(p.root, "kind")
 	_, known := formats[got]
 	_, named := w.here["kind"]
-	at := w.at("kind")
+	at := positionOf(p.root)
+	if named {
+		at = w.at("kind")
+	}
 	switch {
 	case !named && (before == nil || p.format() == overlay):
-		w.add(positionOf(p.root), code.ManifestMissing, "kind is missing", "add kind: "+usualKind(p.file))
+		w.add(at, code.ManifestMissing, "kind is missing", "add kind: "+usualKind(p.file))
 	case got == kindJob:
 		w.add(at, code.ManifestNotBuilt, "kind "+kindJob+" is not built yet", "write "+Kind)
 	case named && got != "" && !known:
 		w.add(at, code.ManifestValue, "kind is "+quote(got), nearestKind(got))
 	case before != nil && !merges(before.format(), p.format()):
-		w.add(at, code.ManifestValue, fmt.Sprintf("kind %s is merged over kind %s of %s", got, topValue(before.root, "kind"), before.file), "write the kinds that belong together")
+		w.add(at, code.ManifestValue, fmt.Sprintf("kind %s is merged over kind %s of %s", p.kind(), before.kind(), before.file), "write the kinds that belong together")
 	}
 }
 

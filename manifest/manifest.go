@@ -59,6 +59,9 @@ func Load(src Source) (*Manifest, error) {
 		maps.Copy(m.Spec.Env, env)
 		m.Files = append(m.Files, where.env)
 	}
+	if problem := checkVariables(m.Files[len(m.Files)-1], m.Spec.GetEnv()); problem != nil {
+		return nil, Errors{*problem}
+	}
 	if where.warning != "" {
 		m.Warnings = append(m.Warnings, where.warning)
 	}
