@@ -66,8 +66,8 @@ func (a *app) deployCommand() *cobra.Command {
 			return a.deploy(cmd.Context(), flags, firstOf(args))
 		},
 	}
+	registerFile(cmd, &flags.file)
 	f := cmd.Flags()
-	f.StringVarP(&flags.file, "file", "f", "", "manifest, or a folder to look in (default \".\")")
 	f.StringVar(&flags.image, "image", "", "image reference, docker-archive:FILE or oci-archive:FILE")
 	f.StringVar(&flags.strategy, "strategy", "", "strategy (default \"rolling\")")
 	f.StringVarP(&flags.message, "message", "m", "", "why, for the history")

@@ -111,14 +111,6 @@ func (e examination) verdict() error {
 	return nil
 }
 
-func well(check, found string) doctor.Finding {
-	return doctor.Finding{Check: check, State: doctor.Good, Found: found}
-}
-
-func ill(state doctor.State, check, found string, c code.Code, why string) doctor.Finding {
-	return doctor.Finding{Check: check, State: state, Found: found, Code: c, Why: why, Fix: c.Fix()}
-}
-
 // unwell is a finding about an error.
 func unwell(ctx context.Context, check, found string, err error) doctor.Finding {
 	f := failureOf(ctx, err)
@@ -133,7 +125,7 @@ func (a *app) checkClient(ctx context.Context) []doctor.Finding {
 		return []doctor.Finding{unwell(ctx, "configuration", "not usable", err)}
 	}
 	ca := a.checkCA(chosen)
-	findings := []doctor.Finding{well("configuration", firstNonEmpty(chosen.Name, "RUNWAY_ADDRESS")+" "+chosen.Address), ca}
+	findings := []doctor.Finding{doctor.Well("configuration", firstNonEmpty(chosen.Name, "RUNWAY_ADDRESS")+" "+chosen.Address), ca}
 	if ca.State == doctor.Failure {
 		return findings
 	}
@@ -146,7 +138,7 @@ func (a *app) checkClient(ctx context.Context) []doctor.Finding {
 	if err != nil {
 		return append(findings, unwell(ctx, "connection", chosen.Address, err))
 	}
-	findings = append(findings, well("connection", "cluster "+info.GetCluster()+" answers"))
+	findings = append(findings, doctor.Well("connection", "cluster "+info.GetCluster()+" answers"))
 	return append(findings, a.checkToken(), checkLeader(info), checkClock(info, sent, a.Now()), a.checkVersion(info))
 }
 
@@ -154,18 +146,15 @@ func (a *app) checkCA(chosen config.Context) doctor.Finding {
 	const check = "CA"
 	ends, err := endOfCA(chosen.CA)
 	if err != nil {
-		f := ill(doctor.Failure, check, firstNonEmpty(chosen.CA, "not named"), code.WrongCA, err.Error())
-		f.Fix = "name the cluster's CA in the configuration file or with RUNWAY_CA"
-		return f
+		return doctor.Ill(doctor.Failure, check, firstNonEmpty(chosen.CA, "not named"), code.WrongCA, err.Error(), "name the cluster's CA in the configuration file or with RUNWAY_CA")
 	}
 	day := ends.UTC().Format(time.DateOnly)
-	f := ill(doctor.Warning, check, chosen.CA+" until "+day, code.CredentialEnds, "the cluster's certificate ends on "+day)
-	f.Fix = "get the present CA of the cluster from its administrators"
+	f := doctor.Ill(doctor.Warning, check, chosen.CA+" until "+day, code.CredentialEnds, "the cluster's certificate ends on "+day, "get the present CA of the cluster from its administrators")
 	switch left := ends.Sub(a.Now()); {
 	case left <= 0:
 		f.State = doctor.Failure
 	case left > endsSoon:
-		return well(check, f.Found)
+		return doctor.Well(check, f.Found)
 	}
 	return f
 }
@@ -196,45 +185,45 @@ func endOfCA(path string) (time.Time, error) {
 func (a *app) checkToken() doctor.Finding {
 	ends := a.conn.TokenExpires()
 	if ends.IsZero() {
-		return well("token", "accepted")
+		return doctor.Well("token", "accepted")
 	}
 	at := ends.UTC().Format(time.RFC3339)
-	return ill(doctor.Warning, "token", "accepted until "+at, code.CredentialEnds, "this token is refused from "+at+" on")
+	return doctor.Ill(doctor.Warning, "token", "accepted until "+at, code.CredentialEnds, "this token is refused from "+at+" on", "")
 }
 
 func checkLeader(info *runwayv1.InfoResponse) doctor.Finding {
 	if info.GetLeader() == "" {
-		return ill(doctor.Failure, "leader", "none", code.NoLeader, fmt.Sprintf("none of the %d coordinators leads: nothing can be changed", len(info.GetMembers())))
+		return doctor.Ill(doctor.Failure, "leader", "none", code.NoLeader, fmt.Sprintf("none of the %d coordinators leads: nothing can be changed", len(info.GetMembers())), "")
 	}
-	return well("leader", info.GetLeader())
+	return doctor.Well("leader", info.GetLeader())
 }
 
 // checkClock compares the coordinator's clock with the middle of the call.
 func checkClock(info *runwayv1.InfoResponse, sent, received time.Time) doctor.Finding {
 	const check = "clock"
 	if !info.GetNow().IsValid() || info.GetNow().AsTime().Unix() == 0 {
-		return ill(doctor.Warning, check, "not compared", code.VersionsDiffer, "the cluster's version does not tell its time")
+		return doctor.Ill(doctor.Warning, check, "not compared", code.VersionsDiffer, "the cluster's version does not tell its time", "")
 	}
 	took := received.Sub(sent)
 	differs := info.GetNow().AsTime().Sub(sent.Add(took / 2))
 	if differs.Abs()-took/2 <= clockTolerance {
-		return well(check, "as the coordinator's")
+		return doctor.Well(check, "as the coordinator's")
 	}
 	direction := "behind"
 	if differs < 0 {
 		direction = "ahead of"
 	}
 	found := fmt.Sprintf("%s %s the coordinator's", differs.Abs().Round(time.Second), direction)
-	return ill(doctor.Warning, check, found, code.ClocksDiffer, "this clock is "+found+": certificates and tokens may be refused, and times are wrong")
+	return doctor.Ill(doctor.Warning, check, found, code.ClocksDiffer, "this clock is "+found+": certificates and tokens may be refused, and times are wrong", "")
 }
 
 // checkVersion compares the lines of releases: a patch changes nothing between the two.
 func (a *app) checkVersion(info *runwayv1.InfoResponse) doctor.Finding {
 	found := fmt.Sprintf("runwayctl %s, cluster %s", a.Build.Version, info.GetVersion())
 	if lineOf(a.Build.Version) == lineOf(info.GetVersion()) {
-		return well("version", found)
+		return doctor.Well("version", found)
 	}
-	return ill(doctor.Warning, "version", found, code.VersionsDiffer, found+": one may not know what the other says")
+	return doctor.Ill(doctor.Warning, "version", found, code.VersionsDiffer, found+": one may not know what the other says", "")
 }
 
 // lineOf is MAJOR.MINOR of a version; the whole of one that is no release.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/runway-platform/runway/manifest"
@@ -56,11 +55,7 @@ func (a *app) manifestRender(file, service string) error {
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	encoded, err := json.Marshal(document)
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	return a.showJSON(encoded)
+	return a.showValue(document, nil)
 }
 
 func (a *app) manifestSchemaCommand() *cobra.Command {

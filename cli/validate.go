@@ -17,7 +17,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Args:    between(0, "SERVICE"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.validate(file, firstOf(args)) },
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "manifest, or a folder to look in (default \".\")")
+	registerFile(cmd, &file)
 	return cmd
 }
 

@@ -34,8 +34,8 @@ func (w *walker) checkTogether(top position) {
 			fmt.Sprintf("spec.resources.requests.ephemeral-storage of %d bytes is above limits.ephemeral-storage of %d", d.diskRequest, d.diskLimit), "raise the limit or lower the request")
 	}
 	w.checkProtocols()
-	for slot, block := range []string{"spec.startup_probe", "spec.liveness_probe", "spec.readiness_probe"} {
-		if p := d.probes[slot]; p.path != "" && p.grpcService != "" {
+	for slot, p := range d.probes {
+		if block := probeWords[probeSlot(slot)].block; p.path != "" && p.grpcService != "" {
 			w.add(w.at(block+".grpc_service"), code.ManifestValue, block+" has both path and grpc_service", "keep the one that the process answers")
 		}
 	}

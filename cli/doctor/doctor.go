@@ -53,10 +53,11 @@ func (m Machine) Check(ctx context.Context) []Finding {
 	return all
 }
 
-func good(check, found string) Finding { return Finding{Check: check, State: Good, Found: found} }
+// Well is a good finding.
+func Well(check, found string) Finding { return Finding{Check: check, State: Good, Found: found} }
 
-// bad is a finding with the code's own fix unless another is given.
-func bad(state State, check, found string, c code.Code, why, fix string) Finding {
+// Ill is a finding with the code's own fix unless another is given.
+func Ill(state State, check, found string, c code.Code, why, fix string) Finding {
 	if fix == "" {
 		fix = c.Fix()
 	}

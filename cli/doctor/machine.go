@@ -54,27 +54,27 @@ func (m Machine) programs(ctx context.Context) []Finding {
 func (m Machine) program(ctx context.Context, p program) Finding {
 	file, err := m.Look(p.name)
 	if err != nil {
-		return bad(Failure, p.name, "not installed", code.MachinePartMissing, p.does, "install the package "+p.debian)
+		return Ill(Failure, p.name, "not installed", code.MachinePartMissing, p.does, "install the package "+p.debian)
 	}
 	if p.ask == "" {
-		return good(p.name, file)
+		return Well(p.name, file)
 	}
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	said, err := m.Run(ctx, file, p.ask)
 	if err != nil {
-		return bad(Failure, p.name, file, code.MachinePartMissing, fmt.Sprintf("%s %s: %v", file, p.ask, err), "install the package "+p.debian+" again")
+		return Ill(Failure, p.name, file, code.MachinePartMissing, fmt.Sprintf("%s %s: %v", file, p.ask, err), "install the package "+p.debian+" again")
 	}
 	v, ok := parseVersion(said)
 	switch {
 	case !ok:
-		return bad(Warning, p.name, file, code.MachinePartOld, "it does not say its version", "")
+		return Ill(Warning, p.name, file, code.MachinePartOld, "it does not say its version", "")
 	case len(p.minimum) > 0 && !p.minimum.holds(v):
-		return bad(Warning, p.name, v.String()+" "+file, code.MachinePartOld,
+		return Ill(Warning, p.name, v.String()+" "+file, code.MachinePartOld,
 			fmt.Sprintf("%s are open in %s, and closed in %s", p.holes, v, p.minimum),
 			"install a release with them closed; until then run no images of strangers")
 	}
-	return good(p.name, v.String()+" "+file)
+	return Well(p.name, v.String()+" "+file)
 }
 
 // pluginDirs are where distributions and upstream put the CNI plugins.
@@ -86,10 +86,10 @@ func (m Machine) plugins(context.Context) []Finding {
 		check := "CNI plugin " + name
 		dir, ok := m.anyOf(name)
 		if !ok {
-			all = append(all, bad(Failure, check, "not installed", code.MachinePartMissing, "it gives replicas their network; looked in /"+strings.Join(pluginDirs, ", /"), "install the package containernetworking-plugins"))
+			all = append(all, Ill(Failure, check, "not installed", code.MachinePartMissing, "it gives replicas their network; looked in /"+strings.Join(pluginDirs, ", /"), "install the package containernetworking-plugins"))
 			continue
 		}
-		all = append(all, good(check, "/"+path.Join(dir, name)))
+		all = append(all, Well(check, "/"+path.Join(dir, name)))
 	}
 	return all
 }
@@ -111,9 +111,9 @@ func (m Machine) runtime(ctx context.Context) []Finding {
 		return nil // its socket is for root
 	}
 	if !m.Answers(ctx, socket) {
-		return []Finding{bad(Warning, check, "does not answer", code.RuntimeUnavailable, "nobody accepts connections at "+socket, "start it, or name another with the agent's --containerd; `runway dev` starts one of its own")}
+		return []Finding{Ill(Warning, check, "does not answer", code.RuntimeUnavailable, "nobody accepts connections at "+socket, "start it, or name another with the agent's --containerd; `runway dev` starts one of its own")}
 	}
-	return []Finding{good(check, socket)}
+	return []Finding{Well(check, socket)}
 }
 
 // firstKernel has the repair of ext4's fast commits, without which a power cut may damage
@@ -125,12 +125,12 @@ func (m Machine) kernel(context.Context) []Finding {
 	text, err := fs.ReadFile(m.Files, "proc/sys/kernel/osrelease")
 	v, ok := parseVersion(string(text))
 	if err != nil || !ok {
-		return []Finding{bad(Failure, check, "unknown", code.MachinePartMissing, "this is not Linux, or /proc is not mounted", "nodes run Linux; on another machine use `runwayctl doctor client`")}
+		return []Finding{Ill(Failure, check, "unknown", code.MachinePartMissing, "this is not Linux, or /proc is not mounted", "nodes run Linux; on another machine use `runwayctl doctor client`")}
 	}
 	if !firstKernel.holds(v) {
-		return []Finding{bad(Warning, check, v.String(), code.MachinePartOld, fmt.Sprintf("below %s an ext4 with fast commits loses writes that were acknowledged", firstKernel), "boot a newer kernel, or keep the data directory on an ext4 without fast_commit")}
+		return []Finding{Ill(Warning, check, v.String(), code.MachinePartOld, fmt.Sprintf("below %s an ext4 with fast commits loses writes that were acknowledged", firstKernel), "boot a newer kernel, or keep the data directory on an ext4 without fast_commit")}
 	}
-	return []Finding{good(check, v.String())}
+	return []Finding{Well(check, v.String())}
 }
 
 // controllers are the limits that replicas have.
@@ -157,9 +157,9 @@ func (m Machine) cgroups(context.Context) []Finding {
 		}
 	}
 	if len(missing) > 0 {
-		return []Finding{bad(Failure, check, mode, code.KernelFeatureMissing, "no controller "+strings.Join(missing, ", ")+": limits of replicas would not hold", "boot with cgroup v2, or enable the controllers on the kernel's command line")}
+		return []Finding{Ill(Failure, check, mode, code.KernelFeatureMissing, "no controller "+strings.Join(missing, ", ")+": limits of replicas would not hold", "boot with cgroup v2, or enable the controllers on the kernel's command line")}
 	}
-	return []Finding{good(check, mode+" "+strings.Join(controllers, " "))}
+	return []Finding{Well(check, mode+" "+strings.Join(controllers, " "))}
 }
 
 // feature is a part of the kernel that is there when one of its files is.
@@ -189,7 +189,7 @@ func (m Machine) features(ctx context.Context) []Finding {
 	}
 	const check = "kernel features"
 	if len(missing) > 0 {
-		return []Finding{bad(Failure, check, "incomplete", code.KernelFeatureMissing, "the kernel lacks "+strings.Join(missing, ", "), "")}
+		return []Finding{Ill(Failure, check, "incomplete", code.KernelFeatureMissing, "the kernel lacks "+strings.Join(missing, ", "), "")}
 	}
 	found := make([]string, 0, len(features)+1)
 	for _, f := range features {
@@ -198,7 +198,7 @@ func (m Machine) features(ctx context.Context) []Finding {
 	if m.Root {
 		found = append(found, "nf_tables")
 	}
-	return []Finding{good(check, strings.Join(found, ", "))}
+	return []Finding{Well(check, strings.Join(found, ", "))}
 }
 
 // nftRefused says what the kernel answers to a question about its packet filter. Only

@@ -31,9 +31,13 @@ func (m *Metrics) Register(c prometheus.Collector) error {
 		defer close(all)
 		c.Describe(all)
 	}()
+	var descs []*prometheus.Desc
+	for desc := range all { // to the end, so that Describe has one
+		descs = append(descs, desc)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for desc := range all {
+	for _, desc := range descs {
 		name, row, err := read(desc, c)
 		if err != nil {
 			return err
