@@ -125,7 +125,11 @@ func (i *Ingress) Run(ctx context.Context, companions ...Companion) error {
 	group.Go(func() error {
 		defer cancel()
 		err := i.serve(ctx, background, func() { close(serving) })
-		i.predecessor.await(background, i.cfg.DrainTimeout)
+		select {
+		case <-serving:
+			i.predecessor.await(background, i.cfg.DrainTimeout)
+		default: // the predecessor serves on by itself
+		}
 		return err
 	})
 	group.Go(func() error { return i.Follow(background) })

@@ -35,8 +35,9 @@ type predecessor struct {
 	mu     sync.Mutex
 	ack    *runwayv1.RouteAck
 	counts []*runwayv1.WorkloadStats
-	// awaited is what it has to confirm within patience of since, which is zero before
-	// it is told anything.
+	// told is whether it hears of the sets. awaited is what it has to confirm within
+	// patience of since; nil before there was one.
+	told    bool
 	awaited *runwayv1.RouteAck
 	since   time.Time
 }
@@ -86,11 +87,15 @@ func (p *predecessor) await(ctx context.Context, most time.Duration) {
 }
 
 // handOn tells the predecessor, if there is one, that this process serves, and then is
-// there for successors itself.
+// there for successors itself. Told nothing, it serves on.
 func (i *Ingress) handOn(ctx context.Context, serving <-chan struct{}, conn *handover.Predecessor) error {
 	select {
 	case <-serving:
 	case <-ctx.Done():
+		if conn != nil {
+			_ = conn.Close() // nothing was said over it
+		}
+		return nil
 	}
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -134,8 +139,9 @@ func (p *predecessor) release(ctx context.Context, conn net.Conn) {
 	only.conn <- &notedConn{Conn: conn, closed: sync.OnceFunc(only.end)}
 	defer context.AfterFunc(ctx, only.end)()
 	p.mu.Lock()
-	p.since = time.Now()
+	p.told = true
 	p.mu.Unlock()
+	p.ingress.nudge() // its time for what is in use begins now
 	if err := server.Serve(only); !errors.Is(err, net.ErrClosed) {
 		p.ingress.log.Warn("the predecessor is not served", "err", err)
 	}
@@ -239,13 +245,15 @@ func (p *predecessor) joinTo(ack *runwayv1.RouteAck) {
 }
 
 // late tells whether the predecessor has not confirmed in time what is in use here; mu
-// is held. The wait for a set does not move when newer ones come.
+// is held. The wait for a set begins when that is first seen, and does not move when newer
+// ones come.
 func (p *predecessor) late(now *runwayv1.RouteAck, at time.Time) bool {
-	if p.since.IsZero() {
+	if !p.told {
 		return false
 	}
 	if p.awaited == nil {
-		p.awaited = proto.CloneOf(now)
+		p.awaited, p.since = proto.CloneOf(now), at
+		return false
 	}
 	same := p.awaited.GetIncarnation() == now.GetIncarnation()
 	if p.ack.GetIncarnation() == p.awaited.GetIncarnation() && p.ack.GetGeneration() >= p.awaited.GetGeneration() || !same {
