@@ -53,14 +53,21 @@ func offer(t *testing.T, s *Sockets) <-chan *Claim {
 			t.Error(err)
 		}
 	})
-	deadline := time.Now().Add(5 * time.Second)
-	for {
+	soon(t, 5*time.Second, "the socket for successors", func() bool {
 		now, err := os.Stat(s.path(socketName))
-		if err == nil && !os.SameFile(before, now) {
-			return claims
-		}
+		return err == nil && !os.SameFile(before, now)
+	})
+	return claims
+}
+
+// soon asks until something is so.
+func soon(t *testing.T, most time.Duration, what string, is func() bool) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(most); !is(); <-again.C {
 		if time.Now().After(deadline) {
-			t.Fatal(err)
+			t.Fatalf("%s: not within %s", what, most)
 		}
 	}
 }
@@ -193,12 +200,8 @@ func TestPredecessor_ThatHangsIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = child.Process.Kill() }) // one that stands still outlives a test that fails
-	next := open(t, dir)
-	for deadline := time.Now().Add(10 * time.Second); !next.Claimed(); next = open(t, dir) {
-		if time.Now().After(deadline) {
-			t.Fatal("no predecessor")
-		}
-	}
+	var next *Sockets
+	soon(t, 10*time.Second, "the predecessor", func() bool { next = open(t, dir); return next.Claimed() })
 	conn, err := next.TakeOver()
 	if err != nil {
 		t.Fatal(err)
