@@ -39,14 +39,15 @@ func newGroup(o options, edge string, k kind, t target) *group {
 	}
 }
 
-func newStreamGroup(o options, edge string, k kind, t target) *group {
-	g := &group{name: edge + " " + k.name, target: t, workers: o.streams, stream: k.stream, life: o.streamLife, counts: newCounts(edge, k.name)}
-	g.counts.unpaced = true
-	return g
-}
-
-func newSlowGroup(o options, edge string, k kind, t target) *group {
-	g := &group{name: edge + " " + k.name, target: t, workers: o.slow, slow: true, counts: newCounts(edge, k.name)}
+// newUnpacedGroup is of clients that each hold a stream or wait for a slow answer, at no rate.
+func newUnpacedGroup(o options, edge string, k kind, t target) *group {
+	workers := o.streams
+	if k.slow {
+		workers = o.slow
+	}
+	g := &group{
+		name: edge + " " + k.name, target: t, workers: workers, stream: k.stream, life: o.streamLife, slow: k.slow, counts: newCounts(edge, k.name),
+	}
 	g.counts.unpaced = true
 	return g
 }

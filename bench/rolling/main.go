@@ -83,6 +83,13 @@ func (o options) groups() ([]*group, error) {
 	if err != nil {
 		return nil, err
 	}
+	var unpaced []kind
+	if o.streams > 0 {
+		unpaced = append(unpaced, streamKinds...)
+	}
+	if o.slow > 0 {
+		unpaced = append(unpaced, slowKinds...)
+	}
 	var groups []*group
 	for edge := range strings.SplitSeq(o.edges, ",") {
 		name, address, ok := strings.Cut(edge, "=")
@@ -92,11 +99,8 @@ func (o options) groups() ([]*group, error) {
 		for _, k := range kinds {
 			groups = append(groups, newGroup(o, name, k, k.target(o, address, roots)))
 		}
-		for _, k := range streamKinds[:len(streamKinds)*min(1, o.streams)] {
-			groups = append(groups, newStreamGroup(o, name, k, k.target(o, address, roots)))
-		}
-		for _, k := range slowKinds[:len(slowKinds)*min(1, o.slow)] {
-			groups = append(groups, newSlowGroup(o, name, k, k.target(o, address, roots)))
+		for _, k := range unpaced {
+			groups = append(groups, newUnpacedGroup(o, name, k, k.target(o, address, roots)))
 		}
 	}
 	return groups, nil

@@ -37,7 +37,7 @@ func TestSlow_EachRequestIsSentOnce(t *testing.T) {
 	}))
 	defer server.Close()
 	k := kind{name: "slow", keep: true, slow: true}
-	g := newSlowGroup(options{slow: 1}, "i1", k, target{address: strings.TrimPrefix(server.URL, "http://"), host: "svc", name: "svc", keep: true, timeout: 5 * time.Second})
+	g := newUnpacedGroup(options{slow: 1}, "i1", k, target{address: strings.TrimPrefix(server.URL, "http://"), host: "svc", name: "svc", keep: true, timeout: 5 * time.Second})
 	g.run(ctx, 0)
 	got := report([]*group{g}, time.Second, true)
 	if len(seen) != 3 || seen[""] != 0 || got.Requests != 3 || got.Failed != 1 || !got.Rows[0].Unpaced {

@@ -19,7 +19,7 @@ const frameClose = 0x88
 // errNoStream means that something came that the service does not send.
 var errNoStream = errors.New("not a stream")
 
-// stream is a client of streams without an end: one after the other, each until it was
+// keepStream is a client of streams without an end: one after the other, each until it was
 // closed as its protocol says or the client has had it for its life. Every other end is
 // a lost request.
 func (g *group) keepStream(ctx context.Context) {
