@@ -32,6 +32,15 @@ func coordinators(c *cluster) []*process { return []*process{c.coordinator} }
 func agents(c *cluster) []*process       { return c.agents }
 func ingresses(c *cluster) []*process    { return c.ingresses }
 
+var breaches = []breach{
+	{failpoint.SkipAcknowledgement, ingresses, (*rolled).lost},
+	{failpoint.StopFirst, agents, (*rolled).lost},
+	{failpoint.SkipDrain, coordinators, (*rolled).lost},
+	{failpoint.DrainTooMany, coordinators, (*rolled).lost},
+	{failpoint.ForgetUndo, coordinators, (*rolled).leftBehind},
+	{failpoint.ReusePort, coordinators, (*rolled).freed},
+}
+
 // Each promise about requests, ports and undone deployments is broken on purpose by
 // processes that are built for it, and what guards it in the other tests turns red,
 // every time. It is green as long as nothing is broken.
@@ -40,20 +49,11 @@ func TestFailpoint_EveryBrokenPromiseIsSeen(t *testing.T) {
 	program := c.failpointProgram()
 	t.Run("the product knows none", func(t *testing.T) { onlyIn(t, program, binary(t, "runway")) })
 	service := newRolled(c, 2)
-	for _, b := range []breach{
-		{failpoint.SkipAcknowledgement, ingresses, (*rolled).lost},
-		{failpoint.StopFirst, agents, (*rolled).lost},
-		{failpoint.SkipDrain, coordinators, (*rolled).lost},
-		{failpoint.DrainTooMany, coordinators, (*rolled).lost},
-		{failpoint.ForgetUndo, coordinators, (*rolled).leftBehind},
-		{failpoint.ReusePort, coordinators, (*rolled).freed},
-	} {
+	for _, b := range breaches {
 		t.Run(string(b.broken), func(t *testing.T) {
 			service := service.in(t)
-			mend := service.c.breakBy(program, b.broken, b.parts(service.c))
-			said := b.red(service)
-			mend()
-			service.ended()
+			defer service.ended()
+			said := service.redWhile(program, b)
 			if said == "" {
 				t.Error("nobody noticed")
 			}
@@ -76,8 +76,8 @@ func TestFailpoint_EveryBrokenPromiseIsSeen(t *testing.T) {
 // in the product: it breaks nothing on purpose.
 func onlyIn(t *testing.T, program, product string) {
 	names := []string{failpoint.Variable}
-	for _, point := range []failpoint.Point{failpoint.StopFirst, failpoint.SkipAcknowledgement, failpoint.SkipDrain, failpoint.ReusePort, failpoint.ForgetUndo, failpoint.DrainTooMany} {
-		names = append(names, string(point))
+	for _, b := range breaches {
+		names = append(names, string(b.broken))
 	}
 	for path, want := range map[string]bool{program: true, product: false} {
 		content, err := os.ReadFile(path)
@@ -90,6 +90,14 @@ func onlyIn(t *testing.T, program, product string) {
 			}
 		}
 	}
+}
+
+// redWhile returns what the checker says while the promise is broken. The product is back
+// afterwards, also when the checker ends the test: the next one begins with it.
+func (r *rolled) redWhile(program string, b breach) string {
+	r.c.t.Helper()
+	defer r.c.breakBy(program, b.broken, b.parts(r.c))()
+	return b.red(r)
 }
 
 // failpointProgram builds the product with failpoints, for this lab.
