@@ -3,13 +3,10 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,9 +112,8 @@ func (c *cluster) onlyReplica(service string) *runwayv1.Replica {
 // served asks once; any answer but the service's own fails the test.
 func (c *cluster) served(edge host) {
 	c.t.Helper()
-	got, err := c.get(edge, rollingPublic, "/")
-	if err != nil || got.status != http.StatusOK || !strings.HasPrefix(got.body, rollingService+"/1\n") {
-		c.t.Fatalf("not served: %d %q, %v", got.status, got.body, err)
+	if err := c.answers(edge); err != nil {
+		c.t.Fatal(err)
 	}
 }
 
@@ -143,23 +139,11 @@ const keptFor = 4500 * time.Millisecond
 // checks is how many checks of an ingress had this result, by its own metric.
 func (c *cluster) checks(edge host, result string) float64 {
 	c.t.Helper()
-	response, err := http.Get("http://" + edge.at(metricsPort) + "/metrics")
+	count, err := c.measured(edge, fmt.Sprintf("runway_ingress_identity_checks_total{result=%q}", result))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer response.Body.Close()
-	series := fmt.Sprintf(`runway_ingress_identity_checks_total{result=%q} `, result)
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if text, ok := strings.CutPrefix(lines.Text(), series); ok {
-			value, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			return value
-		}
-	}
-	c.t.Fatalf("there is no series %s", series)
-	return 0
+	return count
 }
 
 // cutOff lets nothing pass between a host and the coordinator, and reunite undoes it.

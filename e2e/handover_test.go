@@ -43,12 +43,7 @@ func TestC5_ADeploymentGoesOnDuringAHandOver(t *testing.T) {
 	load := c.startClientsWith(beside{streams: 8, life: time.Second, slow: 2}, 300, c.edges...)
 	old := c.ingresses[0]
 	for range 2 {
-		deployed := make(chan error, 1)
-		deployment := service.next()
-		go func() {
-			_, err := c.try(deployment...)
-			deployed <- err
-		}()
+		deployed := c.background(service.next()...)
 		eventually(t, 20*time.Second, "the deployment is under way", func() error {
 			d, err := c.deployment(rollingService)
 			if err == nil && d.GetSpec().GetRevision() != uint64(service.revision) {
@@ -58,8 +53,8 @@ func TestC5_ADeploymentGoesOnDuringAHandOver(t *testing.T) {
 		})
 		next := c.beside(old)
 		old.awaitEnd(t, 20*time.Second)
-		if err := <-deployed; err != nil {
-			t.Fatal(err)
+		if end := <-deployed; end.err != nil {
+			t.Fatal(end.err)
 		}
 		c.reported(service)
 		old = next
