@@ -328,6 +328,38 @@ func TestAgent_SecondSessionEndsTheFirst(t *testing.T) {
 	}
 }
 
+// trap has a defect that the next look at the routes trips.
+type trap struct {
+	*table
+	armed atomic.Bool
+}
+
+func (r *trap) Current() (*runwayv1.RouteSet, <-chan struct{}) {
+	if r.armed.CompareAndSwap(true, false) {
+		panic("a defect")
+	}
+	return r.table.Current()
+}
+
+func TestAgent_DefectEndsItsSessionAndNoOther(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, withReplicas(t, 1), nil)
+	defective := &trap{table: b.routes}
+	b.d.config.Routes = defective
+	other := b.agent("n2")
+	other.assignments()
+	defective.armed.Store(true)
+	tripped := b.dialAgent("n1")
+	tripped.hello(coordinatortest.NodeFacts())
+	tripped.ends(codes.Internal)
+	if got := ids(b.agent("n1").assignments()); got != "r1" {
+		t.Errorf("the next session of the node has %q", got)
+	}
+	if !b.d.Connected("n2") {
+		t.Error("the session of another node ended")
+	}
+}
+
 func TestAgent_FollowerNamesTheLeader(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, withReplicas(t, 1), nil)
@@ -567,7 +599,7 @@ func TestReportsOf_BoundsOneReport(t *testing.T) {
 		Code: string(code.CrashLoop), Summary: strings.Repeat("x", 1<<20), Evidence: slices.Repeat([]string{strings.Repeat("y", 2<<10)}, 100),
 	}
 	endless := running(strings.Repeat("r", 1<<20))
-	got := reportsOf(s.View(), "n1", &runwayv1.ReplicaReports{Replicas: []*runwayv1.ReplicaReport{long, endless, {Replica: "r1"}}})
+	got := reportsOf(s.View(), "n1", &runwayv1.ReplicaReports{Replicas: []*runwayv1.ReplicaReport{long, endless, {Replica: "r1"}, {Replica: strings.Repeat("r", 1<<20)}}})
 	if len(got) != 1 || got[0].GetNode() != "n1" || proto.Size(got[0]) > maxReportBytes {
 		t.Fatalf("reportsOf = %d reports", len(got))
 	}

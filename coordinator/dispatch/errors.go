@@ -26,6 +26,7 @@ var (
 	errNoAuthority = errors.New("the authority of the cluster is not known yet")
 	errOtherPool   = errors.New("the node is not in the pool that it declares")
 	errForbidden   = errors.New("not this machine's")
+	errDefect      = errors.New("a defect of the coordinator, which is in its log")
 	errNoRoutes    = errors.New("this leader has not published the routes yet")
 )
 
@@ -57,6 +58,7 @@ var codeOf = map[error]codes.Code{
 	errGone:      codes.Aborted,
 	errOverload:  codes.ResourceExhausted,
 	errForbidden: codes.PermissionDenied,
+	errDefect:    codes.Internal,
 	errOtherPool: codes.PermissionDenied,
 	ErrNoReplica: codes.NotFound,
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
-// maxFuzzed bounds an input: what is wrong with a large message is wrong with a small one.
-const maxFuzzed = 16 << 10
+// maxFuzzed bounds an input. It is above every bound of a part of a message: what is wrong
+// with a larger one is wrong with one of this size.
+const maxFuzzed = 2 * maxReportBytes
 
 // fuzzed is a coordinator without sockets, whose state the messages of one machine reach.
 type fuzzed struct {
@@ -155,6 +157,7 @@ func agentMessages() []*runwayv1.AgentMessage {
 		{Message: &runwayv1.AgentMessage_Hello{Hello: &runwayv1.AgentHello{}}},
 		{Message: &runwayv1.AgentMessage_Ack{Ack: &runwayv1.AssignmentAck{Generation: math.MaxUint64}}},
 		reports(false, running("r1")), reports(true, strange, foreign), reports(true), reports(false, &runwayv1.ReplicaReport{}, nil),
+		reports(false, &runwayv1.ReplicaReport{Replica: strings.Repeat("r", maxReportBytes)}), reports(false, running(strings.Repeat("r", maxReportBytes))),
 		reports(false, seen("r1", -1), seen("r1", math.MaxInt32), seen("", runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED)),
 	}
 }

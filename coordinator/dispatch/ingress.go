@@ -106,7 +106,7 @@ func (s *ingressSession) run() error {
 // checkSource refuses an ingress that no node would let in. It is done here and not in the command: an ingress that an older
 // coordinator has accepted stays in the log.
 func checkSource(address string) error {
-	if source, err := netip.ParseAddr(address); err == nil && source.Is4() && !source.IsUnspecified() {
+	if source, err := netip.ParseAddr(address); err == nil && source.Unmap().Is4() && !source.Unmap().IsUnspecified() {
 		return nil
 	}
 	return detailed(codes.InvalidArgument, &runwayv1.Cause{

@@ -248,7 +248,7 @@ func TestIngress_RemovedIngressIsCut(t *testing.T) {
 
 func TestIngress_WithoutIPv4SourceIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, source := range []string{"", "::1", "2001:db8::9", "0.0.0.0", "edge.example", "192.0.2.1:80"} {
+	for _, source := range []string{"", "::1", "2001:db8::9", "0.0.0.0", "::ffff:0.0.0.0", "edge.example", "192.0.2.1:80"} {
 		b := newBench(t, coordinatortest.NewState(t), nil)
 		stream, err := runwayv1.NewIngressSessionClient(b.conn).Connect(b.as(runwayv1.Role_ROLE_INGRESS, "i1"))
 		if err != nil {
@@ -264,6 +264,16 @@ func TestIngress_WithoutIPv4SourceIsRefused(t *testing.T) {
 		details := status.Convert(err).Details()
 		if len(details) != 1 || details[0].(*runwayv1.Cause).GetCode() != string(code.SpecInvalid) || b.state.View().Ingress("i1") != nil {
 			t.Errorf("source %q: got %v with %v, want it refused with a code", source, err, details)
+		}
+	}
+}
+
+// Agents let in what is an IPv4 address, however it is written.
+func TestIngress_IPv4SourceIsTakenHoweverWritten(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"192.0.2.1", "::ffff:192.0.2.1"} {
+		if err := checkSource(source); err != nil {
+			t.Errorf("source %q: %v", source, err)
 		}
 	}
 }

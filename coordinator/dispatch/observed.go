@@ -31,11 +31,14 @@ func reportsOf(view *state.View, node string, message *runwayv1.ReplicaReports) 
 	var result []*runwayv1.NodeReport
 	for _, r := range message.GetReplicas() {
 		listed[r.GetReplica()] = true
+		if r.GetStatus() == nil {
+			continue
+		}
 		next := &runwayv1.NodeReport{Node: node, Replica: r.GetReplica(), NodeEpoch: r.GetNodeEpoch(), Status: r.GetStatus()}
 		if proto.Size(next) > maxReportBytes {
 			next.Status.Cause = cutCause(next.GetStatus().GetCause())
 		}
-		if next.GetStatus() != nil && proto.Size(next) <= maxReportBytes {
+		if proto.Size(next) <= maxReportBytes {
 			result = append(result, next)
 		}
 	}

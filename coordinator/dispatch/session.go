@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/runway-platform/runway/coordinator/client"
@@ -47,11 +48,23 @@ func (d *Dispatcher) serve(s *session, loops ...func() error) error {
 		return client.NotLeader(d.config.Leader())
 	}
 	for _, loop := range loops {
-		d.running.Go(func() { s.end(orEnded(loop())) })
+		d.running.Go(func() { s.end(orEnded(d.contained(s, loop))) })
 	}
 	d.mu.Unlock()
 	<-s.ctx.Done()
 	return context.Cause(s.ctx)
+}
+
+// contained runs a loop of a session. A message that trips a defect ends the session that
+// it came over, and not the coordinator with all the others.
+func (d *Dispatcher) contained(s *session, loop func() error) (err error) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			d.log.Error("session ended after a panic", "id", s.id, "err", defect, "stack", string(debug.Stack()))
+			err = errDefect
+		}
+	}()
+	return loop()
 }
 
 // within ends the session when the receiver does not take a message in time.
