@@ -93,7 +93,7 @@ func (c *Coordinator) leaderLoops() []runner {
 	return []runner{
 		c.endpoints,
 		c.dispatch,
-		nodehealth.New(nodehealth.Config{Views: views, Applier: c.node, LastBeat: c.presence.LastBeat, Heard: c.presence.Heard, Unconfirmed: c.endpoints.Unconfirmed, Log: log}),
+		nodehealth.New(nodehealth.Config{Views: views, Applier: c.node, LastBeat: c.presence.LastBeat, Heard: c.presence.Heard, Standing: c.endpoints.Standing, Log: log}),
 		spaces.New(spaces.Config{Views: views, Applier: c.node, Log: log}),
 		deployment.New(deployment.Config{Views: views, Applier: c.outcomes, Log: log}),
 		placement.New(placement.Config{Views: views, Applier: planted.In(c.node, views), NewID: newReplicaID, Log: log}),

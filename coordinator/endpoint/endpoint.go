@@ -76,14 +76,6 @@ func (c *Controller) Standing(ingress string) presence.Standing {
 	return c.standings[ingress]
 }
 
-// Unconfirmed returns since when the ingress owes the confirmation of a generation,
-// zero when it owes none, and whether it has confirmed any in its session, refuses none
-// and routes to no replica that the live ones gave up.
-func (c *Controller) Unconfirmed(ingress string) (since time.Time, confirmed bool) {
-	s := c.Standing(ingress)
-	return s.Since, s.Generation != 0 && !s.Refuses && !s.Behind
-}
-
 // Run publishes and confirms until ctx ends; the routes are then withdrawn from
 // Current, because the next leader's generations are younger.
 func (c *Controller) Run(ctx context.Context) error {

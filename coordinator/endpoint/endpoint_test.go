@@ -392,6 +392,12 @@ func TestRoutes_EndpointsAreReadyReplicasOnNodesThatAreHeardOf(t *testing.T) {
 	}
 }
 
+// unconfirmed returns since when an ingress owes a confirmation, and whether it follows.
+func (r *rig) unconfirmed(ingress string) (since time.Time, follows bool) {
+	s := r.planner.controller.Standing(ingress)
+	return s.Since, s.Follows()
+}
+
 func TestUnconfirmed_CountsFromTheOldestDebt(t *testing.T) {
 	r := newRig(t)
 	r.ready("r1", true)
@@ -402,15 +408,15 @@ func TestUnconfirmed_CountsFromTheOldestDebt(t *testing.T) {
 		r.ready("r2", r.now.Second()%2 == 0)
 		r.ack("i1")
 	}
-	if got, _ := r.planner.controller.Unconfirmed("i2"); !got.Equal(first) {
+	if got, _ := r.unconfirmed("i2"); !got.Equal(first) {
 		t.Errorf("i2 owes since %s, want %s", got, first)
 	}
-	if got, _ := r.planner.controller.Unconfirmed("i1"); !got.IsZero() {
+	if got, _ := r.unconfirmed("i1"); !got.IsZero() {
 		t.Errorf("i1 owes since %s, want nothing", got)
 	}
 	r.ack("i2")
 	r.ack("i2") // the first one put it into DNS, which is another set
-	if got, _ := r.planner.controller.Unconfirmed("i2"); !got.IsZero() {
+	if got, _ := r.unconfirmed("i2"); !got.IsZero() {
 		t.Errorf("i2 has confirmed and owes since %s", got)
 	}
 }
@@ -426,16 +432,31 @@ func TestUnconfirmed_LostIngressStillRoutesToWhatTheOthersGaveUp(t *testing.T) {
 	r.ack("i1", "i2")
 	r.lose("i2")
 	r.drain("r1")
-	if _, confirmed := r.planner.controller.Unconfirmed("i2"); !confirmed {
+	if _, confirmed := r.unconfirmed("i2"); !confirmed {
 		t.Error("before the others gave it up, what i2 routes to is as good as what they do")
 	}
 	r.ack("i1")
 	r.want("r1", false, true, false)
-	if _, confirmed := r.planner.controller.Unconfirmed("i2"); confirmed {
+	if _, confirmed := r.unconfirmed("i2"); confirmed {
 		t.Error("i2 routes to r1, which may stop, and could be live")
 	}
 	r.ack("i2")
-	if _, confirmed := r.planner.controller.Unconfirmed("i2"); !confirmed {
+	if _, confirmed := r.unconfirmed("i2"); !confirmed {
 		t.Error("i2 has given r1 up, and cannot be live")
+	}
+}
+
+// A standing is of the state that it was looked at with, until the next look.
+func TestStanding_NamesTheStateItIsOf(t *testing.T) {
+	r := newRig(t)
+	r.look()
+	looked := r.View().Index()
+	r.Must(t, &runwayv1.RecordEvents{Events: []*runwayv1.Event{{Kind: "test"}}})
+	if got := r.planner.controller.Standing("i1").Seen; got != looked {
+		t.Errorf("standing of index %d, looked at %d", got, looked)
+	}
+	r.look()
+	if got, want := r.planner.controller.Standing("i1").Seen, r.View().Index(); got != want {
+		t.Errorf("standing of index %d after another look at %d", got, want)
 	}
 }

@@ -192,7 +192,7 @@ func TestC2_RefusalIsInTheState(t *testing.T) {
 	if events[0].GetKind() != "ingress.refuses" || events[0].GetCode() != "RW-4202" || events[0].GetIngress() != "i1" {
 		t.Errorf("event = %v", events[0])
 	}
-	if _, confirmed := r.planner.controller.Unconfirmed("i1"); confirmed {
+	if _, confirmed := r.unconfirmed("i1"); confirmed {
 		t.Error("an ingress that refuses counts as one that confirms")
 	}
 	delete(r.acks, "i1") // its session ended: what it says is not known
@@ -225,12 +225,12 @@ runway_routes_ingress_generation{ingress="i2"} 0
 	if err := testutil.CollectAndCompare(metrics, strings.NewReader(want), "runway_routes_ingress_generation"); err != nil {
 		t.Error(err)
 	}
-	since, _ := r.planner.controller.Unconfirmed("i2")
+	since, _ := r.unconfirmed("i2")
 	if lag := time.Since(since); lag < 20*time.Second || lag > time.Minute {
 		t.Errorf("i2 lags by %v, want 20 s", lag)
 	}
 	r.ack("i2")
-	if since, confirmed := r.planner.controller.Unconfirmed("i1"); !since.IsZero() && time.Since(since) < 0 || !confirmed {
+	if since, confirmed := r.unconfirmed("i1"); !since.IsZero() && time.Since(since) < 0 || !confirmed {
 		t.Errorf("i1 lags since %v, confirmed %v", since, confirmed)
 	}
 }

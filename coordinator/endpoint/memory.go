@@ -122,7 +122,7 @@ func (m *memory) standings(view *state.View, proof proof) map[string]presence.St
 		ack := proof.acks[id]
 		standings[id] = presence.Standing{
 			Name: ingress.GetName(), Generation: ack.Generation, Saved: ack.Saved, Since: m.owing[id].since, Refuses: ack.Refusal != nil,
-			Behind: ack.Generation < given,
+			Behind: ack.Generation < given, Seen: view.Index(),
 		}
 	}
 	return standings

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/runway-platform/runway/coordinator/loop"
+	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -45,11 +46,10 @@ type Config struct {
 	LastBeat func(id string) time.Time
 	// Heard tells whether a node or an ingress was heard of by this leader at all.
 	Heard func(id string) bool
-	// Unconfirmed returns since when an ingress owes the confirmation of a generation
-	// of the routes, zero when it owes none, and whether it has confirmed any to this
-	// leader in its session and routes to nothing that the live ones gave up.
-	Unconfirmed func(ingress string) (since time.Time, confirmed bool)
-	Log         *slog.Logger
+	// Standing returns how far an ingress followed the routes when that was looked at
+	// last, which may have been on an older state than the present one.
+	Standing func(ingress string) presence.Standing
+	Log      *slog.Logger
 }
 
 // Controller is the health loop of the leader.
@@ -95,15 +95,16 @@ func (j *judge) plan(view *state.View, now time.Time) []proto.Message {
 		}
 	}
 	for _, i := range view.Ingresses() {
-		if phase, cause := j.ingress(i, now); phase != i.GetStatus().GetPhase() {
-			commands = append(commands, setIngressPhase(view, i, phase, cause))
+		standing := j.Standing(i.GetId())
+		if phase, cause := j.ingress(i, standing, now); phase != i.GetStatus().GetPhase() {
+			commands = append(commands, setIngressPhase(i, standing, phase, cause))
 		}
 	}
 	return commands
 }
 
-func setIngressPhase(view *state.View, i *runwayv1.Ingress, phase runwayv1.IngressPhase, cause *runwayv1.Cause) proto.Message {
-	c := &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: "has confirmed its routes", Cause: cause, Seen: view.Index()}
+func setIngressPhase(i *runwayv1.Ingress, standing presence.Standing, phase runwayv1.IngressPhase, cause *runwayv1.Cause) proto.Message {
+	c := &runwayv1.SetIngressPhase{Ingress: i.GetId(), Phase: phase, Reason: "has confirmed its routes", Cause: cause, Seen: standing.Seen}
 	if cause != nil {
 		c.Reason = cause.GetSummary()
 	}
@@ -118,18 +119,17 @@ func (j *judge) silence(id string, now time.Time) time.Duration {
 // ingress returns the phase that an ingress should have, and why when it is lost. One
 // that was lost is live again once it has confirmed the routes to this leader: a
 // session alone, or an election, proves nothing.
-func (j *judge) ingress(i *runwayv1.Ingress, now time.Time) (runwayv1.IngressPhase, *runwayv1.Cause) {
+func (j *judge) ingress(i *runwayv1.Ingress, standing presence.Standing, now time.Time) (runwayv1.IngressPhase, *runwayv1.Cause) {
 	const live, lost = runwayv1.IngressPhase_INGRESS_PHASE_LIVE, runwayv1.IngressPhase_INGRESS_PHASE_LOST
 	silent := j.silence(i.GetId(), now)
-	since, confirmed := j.Unconfirmed(i.GetId())
-	refusal := i.GetStatus().GetRefusal()
+	since, refusal := standing.Since, i.GetStatus().GetRefusal()
 	switch {
 	case silent >= lostAfter:
 		return lost, lostCause(code.IngressLost, heard(silent))
 	case refusal != nil:
 		return lost, lostCause(code.RoutesWithheld, refuses(refusal))
 	case i.GetStatus().GetPhase() == lost:
-		if confirmed && (since.IsZero() || now.Sub(since) < silentAfter) {
+		if standing.Follows() && (since.IsZero() || now.Sub(since) < silentAfter) {
 			return live, nil
 		}
 		return lost, nil

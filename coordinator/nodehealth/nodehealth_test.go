@@ -1,11 +1,13 @@
 package nodehealth
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runway-platform/runway/coordinator/command"
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/presence"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -52,15 +54,26 @@ type rig struct {
 	owes  time.Time
 	// silent ones confirm nothing.
 	silent bool
-	judge  *judge
+	// seen is the index at which it was last looked how far the ingress follows.
+	seen  uint64
+	judge *judge
 }
 
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, now: time.Now(), beats: presence.New()}
 	r.State = coordinatortest.NewState(t, coordinatortest.RegisterNode("n1"), coordinatortest.RegisterIngress("i1"))
 	r.beats.Reset(r.now)
-	r.judge = &judge{Config: Config{LastBeat: r.beats.LastBeat, Heard: r.beats.Heard, Unconfirmed: func(string) (time.Time, bool) { return r.owes, !r.silent }}}
+	r.judge = &judge{Config: Config{LastBeat: r.beats.LastBeat, Heard: r.beats.Heard, Standing: r.standing}}
 	return r
+}
+
+// standing is what was found at the last look at the routes.
+func (r *rig) standing(string) presence.Standing {
+	s := presence.Standing{Generation: 1, Since: r.owes, Seen: r.seen}
+	if r.silent {
+		s.Generation = 0
+	}
+	return s
 }
 
 // pass looks four times a second, as the loop does, and beats while told to.
@@ -240,6 +253,31 @@ func TestJudge_IngressThatRefusesIsLostUntilItConfirms(t *testing.T) {
 	if got := r.View().Ingress("i1").GetStatus().GetCause(); got != nil {
 		t.Errorf("cause of a live ingress: %v", got)
 	}
+}
+
+// How far an ingress follows was looked at before a replica was given up by the live ones:
+// it may route to that one, so that it is not live by that look.
+func TestJudge_ReturnIsDecidedOnTheStateThatWasLookedAt(t *testing.T) {
+	r := newRig(t)
+	r.Must(t, coordinatortest.RegisterIngress("i2"), coordinatortest.Deploy("d1", "web", coordinatortest.Spec(), 1),
+		coordinatortest.Assign(coordinatortest.Replica("r1", "web", 1, "n1", 20000)))
+	r.pass(time.Minute, "n1", "i1", "i2")
+	r.pass(lostAfter, "n1", "i2")
+	r.want(ready, lost)
+	r.Must(t, &runwayv1.SetReplicaGoals{Goals: []*runwayv1.ReplicaGoal{{Replica: "r1", Goal: runwayv1.Goal_GOAL_DRAIN}}})
+	r.seen = r.View().Index()
+	r.Must(t, &runwayv1.ConfirmRoutes{Unrouted: []string{"r1"}, Drained: []string{"r1"}, Seen: r.seen})
+	r.beats.Beat("i1", r.now)
+	commands := r.judge.plan(r.View(), r.now)
+	if len(commands) != 1 {
+		t.Fatalf("plan = %v, want the return of i1", commands)
+	}
+	if _, err := r.Apply(t.Context(), commands[0]); !errors.Is(err, command.ErrConflict) {
+		t.Errorf("i1 became live by a look from before r1 was given up: %v", err)
+	}
+	r.seen = r.View().Index()
+	r.pass(resync, "n1", "i1", "i2")
+	r.want(ready, live)
 }
 
 // One that follows a stream of changes is live, though it always owes the newest; one

@@ -59,7 +59,13 @@ type Standing struct {
 	Refuses bool
 	// Behind tells that it routes to a replica which all live ingresses gave up.
 	Behind bool
+	// Seen is the index of the state that all this was true of.
+	Seen uint64
 }
+
+// Follows tells whether the ingress has confirmed routes in its session, refuses none and
+// routes to no replica that the live ones gave up.
+func (s Standing) Follows() bool { return s.Generation != 0 && !s.Refuses && !s.Behind }
 
 // Presence is the leader's memory. Safe for concurrent use.
 type Presence struct {

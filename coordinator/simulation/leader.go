@@ -43,7 +43,7 @@ func (w *World) elect() {
 	l.endpoints = endpoint.New(endpoint.Config{Views: h.View, Applier: h, Acks: l.presence.Acks, Acked: l.presence.Changed, Log: log})
 	w.lead(l, l.endpoints.Loop())
 	h = hands("nodehealth")
-	w.lead(l, nodehealth.New(nodehealth.Config{Views: h.View, Applier: h, LastBeat: l.presence.LastBeat, Heard: l.presence.Heard, Unconfirmed: l.endpoints.Unconfirmed, Log: log}).Loop())
+	w.lead(l, nodehealth.New(nodehealth.Config{Views: h.View, Applier: h, LastBeat: l.presence.LastBeat, Heard: l.presence.Heard, Standing: l.endpoints.Standing, Log: log}).Loop())
 	h = hands("deployment")
 	w.lead(l, deployment.New(deployment.Config{Views: h.View, Applier: h, Log: log}).Loop())
 	h = hands("placement")
