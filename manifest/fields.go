@@ -3,8 +3,6 @@ package manifest
 import (
 	"slices"
 	"strings"
-
-	"github.com/runway-platform/runway/proto/defaults"
 )
 
 // Back end protocols as manifests name them.
@@ -111,7 +109,7 @@ func probeFields(slot probeSlot) []Field {
 		{at("initial_delay_seconds"), words.delay, "0", integer(0, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.initialDelay }))},
 		{at("timeout_seconds"), "Seconds until a probe without an answer has failed.", "1", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.timeout }))},
 		{at("period_seconds"), "Seconds between probes.", "10", integer(1, maxProbeSeconds, slot.number(func(p *probe) *int64 { return &p.period }))},
-		{at("failure_threshold"), words.failures, "3", integer(1, defaults.MostProbeFailures, slot.number(func(p *probe) *int64 { return &p.failureThreshold }))},
+		{at("failure_threshold"), words.failures, "3", integer(1, maxProbeFailures, slot.number(func(p *probe) *int64 { return &p.failureThreshold }))},
 	}
 	for i := range rows {
 		rows[i] = slot.show(rows[i])
@@ -127,6 +125,9 @@ const (
 	maxInstances = 1000
 	// maxProbeSeconds is an hour: more is a typing mistake.
 	maxProbeSeconds = 3600
+	// maxProbeFailures is less than the coordinator accepts: a manifest counts in whole
+	// seconds, so that more is a typing mistake.
+	maxProbeFailures = 1000
 
 	noAutoscaler = "remove it and set spec.scalability.min_instances: nothing scales by requests yet"
 )

@@ -11,10 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/runway-platform/runway/coordinator/client"
 	"github.com/runway-platform/runway/coordinator/coordinatortest"
 	"github.com/runway-platform/runway/coordinator/dispatch"
+	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
 )
 
@@ -214,4 +217,160 @@ func TestLogs_FollowSaysWhoWaits(t *testing.T) {
 			return
 		}
 	}
+}
+
+func TestLogs_MergesReplicas(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.replicas(2)
+	agent := b.agent()
+	stream, err := runwayv1.NewServicesClient(b.as(viewer)).Logs(testContext(t), &runwayv1.LogsRequest{Workload: key("own", "web")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for {
+		message, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil || message.GetProblem() != "" {
+			t.Fatalf("Recv = %v, %v", message, err)
+		}
+		for _, line := range message.GetLines() {
+			got[line.GetReplica()+" "+line.GetText()]++
+		}
+	}
+	if want := "map[r0 line 0:1 r0 line 1:1 r1 line 0:1 r1 line 1:1]"; sprint(got) != want {
+		t.Errorf("lines %v, want %v", got, want)
+	}
+	if err := agent(); err != nil {
+		t.Error(err)
+	}
+}
+
+// replicas makes a service own/web with replicas on node-1.
+func (b *bench) replicas(n int) {
+	b.t.Helper()
+	large := coordinatortest.RegisterNode("node-1")
+	facts := large.GetFacts()
+	facts.CapacityCpuMilli, facts.AllocatableCpuMilli = 1_000_000, 1_000_000
+	facts.CapacityMemoryBytes, facts.AllocatableMemoryBytes = 1<<40, 1<<40
+	facts.CapacityDiskBytes, facts.AllocatableDiskBytes = 1<<40, 1<<40
+	b.state.Must(b.t, large)
+	b.deploy("own", "web")
+	for i := range n {
+		r := coordinatortest.Replica(fmt.Sprintf("r%d", i), "web", 1, "node-1", uint32(20000+i))
+		r.Workload = key("own", "web")
+		b.state.Must(b.t, coordinatortest.Assign(r))
+	}
+}
+
+// agent connects node-1 and answers every log request with two lines until the
+// returned function is called.
+func (b *bench) agent() (stop func() error) {
+	b.t.Helper()
+	return b.agentThatSays(func(i int) string { return fmt.Sprintf("line %d", i) }, 2)
+}
+
+// agentThatSays answers every log request with as many lines, one for each second
+// since 1970, and begins at the second that it is asked for.
+func (b *bench) agentThatSays(text func(i int) string, lines int) (stop func() error) {
+	b.t.Helper()
+	conn := b.as(node)
+	ctx, cancel := context.WithCancel(context.Background())
+	b.t.Cleanup(cancel)
+	b.leads(conn)
+	session, err := runwayv1.NewAgentSessionClient(conn).Connect(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	hello := &runwayv1.AgentHello{Name: "node-1", Facts: b.state.View().Node("node-1").GetFacts()}
+	if err := session.Send(&runwayv1.AgentMessage{Message: &runwayv1.AgentMessage_Hello{Hello: hello}}); err != nil {
+		b.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- answerEach(ctx, session, func(request *runwayv1.OpenLogs) error { return upload(ctx, conn, request, text, lines) })
+	}()
+	eventually(b.t, "agent session", func() bool { return b.dispatch.Connected("node-1") })
+	return func() error {
+		cancel()
+		err := <-ended
+		eventually(b.t, "end of the agent session", func() bool { return !b.dispatch.Connected("node-1") })
+		return err
+	}
+}
+
+// answerEach answers requests beside each other, as an agent does: those that wait for
+// others would be late on a slow machine. What fails once ctx has ended is no failure.
+func answerEach(ctx context.Context, session runwayv1.AgentSession_ConnectClient, answer func(*runwayv1.OpenLogs) error) error {
+	unlessEnded := func(err error) error {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	var answers errgroup.Group
+	for {
+		message, err := session.Recv()
+		if err != nil {
+			err = unlessEnded(err)
+			return errors.Join(answers.Wait(), err)
+		}
+		if request := message.GetOpenLogs(); request != nil {
+			answers.Go(func() error { return unlessEnded(answer(request)) })
+		}
+	}
+}
+
+func upload(ctx context.Context, conn *client.Conn, request *runwayv1.OpenLogs, text func(i int) string, lines int) error {
+	stream, err := runwayv1.NewAgentSessionClient(conn).UploadLogs(ctx)
+	if err != nil {
+		return err
+	}
+	from := int(request.GetOptions().GetSince().GetSeconds())
+	if err := stream.Send(&runwayv1.LogUpload{Stream: request.GetStream()}); err != nil {
+		return err
+	}
+	for i := from; i < lines; i++ {
+		at := &timestamppb.Timestamp{Seconds: int64(i)}
+		if err := stream.Send(&runwayv1.LogUpload{Lines: []*runwayv1.LogLine{{At: at, Text: text(i)}}}); err != nil {
+			return err
+		}
+	}
+	_, err = stream.CloseAndRecv()
+	return err
+}
+
+func TestLogs_SaysWhatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.state.Must(t, coordinatortest.RegisterNode("n1"))
+	b.deploy("own", "web")
+	logs := func(request *runwayv1.LogsRequest) (*runwayv1.LogsResponse, error) {
+		stream, err := runwayv1.NewServicesClient(b.as(viewer)).Logs(testContext(t), request)
+		if err != nil {
+			return nil, err
+		}
+		return stream.Recv()
+	}
+	_, err := logs(&runwayv1.LogsRequest{Workload: key("own", "web")})
+	wantCode(t, err, code.LogsUnavailable)
+	r := coordinatortest.Replica("r1", "web", 1, "n1", 20000)
+	r.Workload = key("own", "web")
+	b.state.Must(t, coordinatortest.Assign(r))
+	answer, err := logs(&runwayv1.LogsRequest{Workload: key("own", "web")})
+	if err != nil || !strings.Contains(answer.GetProblem(), "the node is not connected") {
+		t.Errorf("node without a session: %v, %v", answer, err)
+	}
+	b.deploy("foreign", "web")
+	_, err = logs(&runwayv1.LogsRequest{Workload: key("own", "web"), Replica: "r9"})
+	wantCode(t, err, code.ReplicaNotFound)
+	// A replica of another space is not found under a service of one's own.
+	other := coordinatortest.Replica("r2", "web", 1, "n1", 20001)
+	other.Workload = key("foreign", "web")
+	b.state.Must(t, coordinatortest.Assign(other))
+	_, err = logs(&runwayv1.LogsRequest{Workload: key("own", "web"), Replica: "r2"})
+	wantCode(t, err, code.ReplicaNotFound)
 }

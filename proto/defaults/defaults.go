@@ -54,10 +54,6 @@ const (
 // ShortestProbePeriod bounds what one replica may cost its node in probes.
 const ShortestProbePeriod = 100 * time.Millisecond
 
-// MostProbeFailures bounds how long a probe may be failed before something is done about
-// it: with the longest period, six weeks.
-const MostProbeFailures = 1000
-
 // The probe that nobody wrote asks / of a service that never promised to answer it
 // fast, so it is patient. A slow start is judged by the deployment's start budget.
 const (
@@ -68,6 +64,11 @@ const (
 
 // StartBudget is how long a start may take that no startup probe of its own judges.
 const StartBudget = 5 * time.Minute
+
+// MostProbeFailures bounds how long a probe may be failed before something is done about
+// it. It is what the start budget takes of the shortest periods, see StartupProbe; of the
+// longest ones it is months.
+const MostProbeFailures = uint32(StartBudget / ShortestProbePeriod)
 
 // CPURequestMilli is what is reserved for a limit.
 func CPURequestMilli(limit int64) int64 { return max(MinCPUMilli, limit*cpuRequestPercent/100) }
