@@ -14,10 +14,8 @@ import (
 // cannot have been drained or released. Nothing of it holds once an ingress is live that
 // was not asked.
 func confirmRoutes(tx *state.Tx, c *runwayv1.ConfirmRoutes) (proto.Message, error) {
-	for _, i := range tx.Ingresses() {
-		if c.GetSeen() != 0 && i.GetMeta().GetModifiedIndex() > c.GetSeen() && fleet.Live(i) {
-			return nil, reject(ErrConflict, code.Conflict, "ingress %q has changed since index %d", i.GetName(), c.GetSeen())
-		}
+	if rejection := checkAsked(tx, c); rejection != nil {
+		return nil, rejection
 	}
 	for _, id := range c.GetNotServing() {
 		confirm(tx, id, func(r *runwayv1.ReplicaRouting, _ runwayv1.Goal) { r.Serving = false })
@@ -45,6 +43,20 @@ func confirmRoutes(tx *state.Tx, c *runwayv1.ConfirmRoutes) (proto.Message, erro
 		})
 	}
 	return nil, nil
+}
+
+// checkAsked refuses what was agreed on without an ingress that is live by now. What else is
+// written of a live one refuses it as well, and it is found anew.
+func checkAsked(tx *state.Tx, c *runwayv1.ConfirmRoutes) *Rejection {
+	if c.GetSeen() == 0 {
+		return nil
+	}
+	for _, i := range tx.Ingresses() {
+		if i.GetMeta().GetModifiedIndex() > c.GetSeen() && fleet.Live(i) {
+			return reject(ErrConflict, code.Conflict, "ingress %q has changed since index %d", i.GetName(), c.GetSeen())
+		}
+	}
+	return nil
 }
 
 // confirm changes the routing of a replica, and writes it when it is another one.

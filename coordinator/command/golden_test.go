@@ -75,10 +75,16 @@ func story() []proto.Message {
 		Report("n1", "r1", stopped),
 		&runwayv1.PurgeReplicas{Replicas: []string{"r1", "r2"}},
 		phase("n2", suspect),
+		drains(fleet.Uncounted, "r2"), // in vain: it counts
 		phase("n2", down),
+		drains(fleet.Uncounted, "r2"),
 		&runwayv1.SetNodeSpec{Node: "n1", Spec: &runwayv1.NodeSpec{Cordoned: true}},
 		RegisterNode("n2"),
 		&runwayv1.SetIngressPhase{Ingress: "i2", Phase: runwayv1.IngressPhase_INGRESS_PHASE_LOST, Reason: "silent"},
+		&runwayv1.ConfirmRoutes{Unrouted: []string{"r2"}, Seen: 41},
+		returns("i2", 41), // in vain: r2 has been given up since
+		returns("i2", 42),
+		&runwayv1.ConfirmRoutes{Drained: []string{"r2"}, Seen: 42}, // in vain: i2 is live since
 		&runwayv1.RemoveIngress{Ingress: "i2"},
 		RegisterIngress("i2"),
 		&runwayv1.ReportIngress{Ingress: "i1", ProblemsOmitted: 1,
@@ -87,6 +93,7 @@ func story() []proto.Message {
 		&runwayv1.DeleteWorkload{Workload: shop, By: "alice"},
 		&runwayv1.PurgeWorkload{Workload: shop},
 		&runwayv1.PutSpace{Name: "shop", Spec: &runwayv1.SpaceSpec{Delete: true}},
+		&runwayv1.PutSpace{Name: "closed", Spec: &runwayv1.SpaceSpec{Restricted: true}, Create: true},
 		&runwayv1.RevokeToken{Token: "deployer"},
 		&runwayv1.PurgeSpace{Name: "shop"},
 		&runwayv1.RecordEvents{Events: []*runwayv1.Event{{Kind: "node.repaired", Node: "n1", Message: "a rule was missing"}}},
@@ -98,6 +105,10 @@ func story() []proto.Message {
 		}},
 		&runwayv1.Deploy{Deployment: "d5", Workload: Key("web"), Revision: 1, CreatedBy: "alice", Wanted: []*runwayv1.Wanted{{Region: Region, Count: 1, Writer: "manifest"}}},
 	}
+}
+
+func returns(ingress string, seen uint64) *runwayv1.SetIngressPhase {
+	return &runwayv1.SetIngressPhase{Ingress: ingress, Phase: runwayv1.IngressPhase_INGRESS_PHASE_LIVE, Reason: "has confirmed", Seen: seen}
 }
 
 func entriesOf(t testing.TB, payloads []proto.Message) [][]byte {
@@ -193,7 +204,7 @@ func TestStory_happens(t *testing.T) {
 			t.Logf("%d %T: %v", i+1, story()[i], err)
 		}
 	}
-	if len(rejected) != 4 || rejected["*runwayv1.RegisterIngress"] != 1 || rejected["*runwayv1.PutSpace"] != 1 || rejected["*runwayv1.UseJoinToken"] != 1 || rejected["*runwayv1.Deploy"] != 1 {
+	if len(rejected) != 6 || rejected["*runwayv1.SetIngressPhase"] != 1 || rejected["*runwayv1.ConfirmRoutes"] != 1 || rejected["*runwayv1.RegisterIngress"] != 1 || rejected["*runwayv1.PutSpace"] != 1 || rejected["*runwayv1.UseJoinToken"] != 1 || rejected["*runwayv1.Deploy"] != 1 {
 		t.Errorf("rejected %v", rejected)
 	}
 }

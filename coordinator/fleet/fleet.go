@@ -58,13 +58,14 @@ func StepIn(d *runwayv1.Deployment, region string) *runwayv1.DeploymentTarget {
 	return nil
 }
 
-// Live tells whether an ingress counts: its confirmation is waited for.
+// Live tells whether an ingress counts: its confirmation is waited for. Log entries depend
+// on it: it is part of the meaning of ConfirmRoutes.
 func Live(ingress *runwayv1.Ingress) bool {
 	return ingress.GetStatus().GetPhase() == runwayv1.IngressPhase_INGRESS_PHASE_LIVE
 }
 
 // Ended tells whether nothing of the replica runs any more, or its agent has given
-// up on it.
+// up on it. Log entries depend on it, see Work.
 func Ended(r *runwayv1.Replica) bool {
 	switch r.GetStatus().GetPhase() {
 	case runwayv1.ReplicaPhase_REPLICA_PHASE_STOPPED, runwayv1.ReplicaPhase_REPLICA_PHASE_FAILED:
@@ -81,7 +82,7 @@ func PortRefused(r *runwayv1.Replica) bool {
 }
 
 // Counts tells whether the replica is one of the wanted ones: meant to serve, not
-// ended, and on a node that is not given up.
+// ended, and on a node that is not given up. Log entries depend on it, see Work.
 func Counts(view *state.View, r *runwayv1.Replica) bool {
 	if r.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE || Ended(r) {
 		return false
@@ -120,7 +121,8 @@ func SpecOf(view *state.View, r *runwayv1.Replica) *runwayv1.RevisionSpec {
 	return view.Revision(state.IDOf(r.GetWorkload()), r.GetRevision()).GetSpec()
 }
 
-// HasEndpoint tells whether requests are routed to replicas of the spec.
+// HasEndpoint tells whether requests are routed to replicas of the spec. Log entries depend
+// on it, see Work.
 func HasEndpoint(spec *runwayv1.RevisionSpec) bool {
 	return spec.GetContainerPort() != 0 && (spec.GetPublic() || spec.GetInternal())
 }

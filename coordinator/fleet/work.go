@@ -22,8 +22,8 @@ const Uncounted = math.MaxUint64 - 1
 // revision is whole with, which may be more and smaller replicas than another; none
 // until it serves. Shares are rounded up, so that a whole set does the whole.
 //
-// The log depends on it: what it counts as work, Serves and Left are part of the meaning
-// of SetReplicaGoals, and change only with a new kind.
+// The log depends on it: what it counts as work, Left, Serves, Counts, Ended, HasEndpoint and
+// state.Size are part of the meaning of SetReplicaGoals, and change only with a new kind.
 func Work(view *state.View, r *runwayv1.Replica) uint64 {
 	if !Serves(view, r) {
 		return 0

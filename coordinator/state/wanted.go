@@ -28,7 +28,8 @@ func (v *View) WantedOf(id WorkloadID) []*runwayv1.Wanted {
 
 // Size returns how many replicas of a revision a wanted count means: a count that
 // somebody chose, as far as the revision's bounds allow, else the revision's minimum.
-// The count is the user's and outlives revisions; bounds are a revision's.
+// The count is the user's and outlives revisions; bounds are a revision's. Log entries
+// depend on it, see fleet.Work.
 func Size(w *runwayv1.Wanted, spec *runwayv1.RevisionSpec) int {
 	if spec == nil {
 		return int(w.GetCount())

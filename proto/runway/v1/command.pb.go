@@ -1354,8 +1354,8 @@ type ConfirmRoutes struct {
 	NotServing []string `protobuf:"bytes,4,rep,name=not_serving,json=notServing,proto3" json:"not_serving,omitempty"`
 	// Told to go, and confirmed as out of the routes of all live ingresses.
 	Unrouted []string `protobuf:"bytes,5,rep,name=unrouted,proto3" json:"unrouted,omitempty"`
-	// The index that this was decided at: refused when an ingress has become live since,
-	// whose confirmation was not asked for. 0 asks for nothing.
+	// The index that this was decided at: refused when anything of a live ingress has been
+	// written since, which may have become live without being asked. 0 asks for nothing.
 	Seen          uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1760,8 +1760,8 @@ type SetIngressPhase struct {
 	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Why it is lost.
 	Cause *Cause `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
-	// The index that this was decided at: to become live is refused when a replica has been
-	// given up by the live ones since. 0 asks for nothing.
+	// The index that this was decided at: to become live is refused when anything of a
+	// replica that the live ones have given up has been written since. 0 asks for nothing.
 	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
