@@ -127,10 +127,10 @@ var badInputs = []badInput{
 		"agent/logs TestCollector_RotatesWithinItsBound", "agent/logs TestCollector_TrimsTheSpoolUnderItsWriter", "agent/logs TestCollector_CutsLongLines"}},
 	{id: "probe-redirect", input: "a probe that is answered 302", cases: []string{"agent/probe TestOnce_FollowsNoRedirect"}},
 	{id: "probe-large-answer", input: "a probe that is answered with a megabyte", cases: []string{"agent/probe TestOnce_BoundsTheAnswer"}},
+	{id: "probe-endless", input: "a probe that is answered with 10 GB, or byte by byte", cases: []string{"agent/probe TestOnce_EndsWithWhatNeverEnds"}},
 	{id: "probe-silence", input: "a probe that is not answered", cases: []string{"agent/probe TestOnce_TellsTimeoutFromRefusal"}},
 
 	// The machine below.
-	{id: "probe-endless", input: "a probe that is answered with 10 GB, or byte by byte", cases: []string{"agent/probe TestOnce_EndsWithWhatNeverEnds"}},
 	{id: "disk-full-agent", input: "a full disk under the agent", cases: []string{
 		"agent TestSession_UnsavedSetIsCarriedOutButNotAcknowledged", "agent/logs TestCollector_DropsAlsoWhenNothingCanBeWritten"}},
 	{id: "disk-hangs-agent", input: "a disk that hangs under the agent", cases: []string{"agent TestSession_HungDiskMakesTheNodeLeave"}},
