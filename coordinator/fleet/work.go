@@ -43,38 +43,32 @@ func Left(view *state.View, id state.WorkloadID, region string, without map[stri
 	return left
 }
 
-// Hold writes into goals what they count on: that the replicas which serve and stay do as
-// much when the goals are applied as now, the whole at most. Somebody else may let others
-// go meanwhile, or a fault take them. One that does not serve now is not missed; should it
-// serve by then, or be a wanted one again, it is back, and this has to be decided anew. A
-// service that is deleted keeps nothing.
+// Hold writes into goals of one workload what they count on: that the replicas which serve
+// and stay do as much when the goals are applied as now, the whole at most. Somebody else may
+// let others go meanwhile, or a fault take them. One that does not serve now is not missed;
+// should it serve by then, or be a wanted one again, it is back, and this has to be decided
+// anew. A service that is deleted keeps nothing.
 func Hold(view *state.View, goals []*runwayv1.ReplicaGoal) {
-	type place struct {
-		id     state.WorkloadID
-		region string
+	going, left := map[string]bool{}, map[string]uint64{}
+	for _, goal := range goals {
+		going[goal.GetReplica()] = true
 	}
-	places, going := map[place][]*runwayv1.ReplicaGoal{}, map[string]bool{}
 	for _, goal := range goals {
 		r := view.Replica(goal.GetReplica())
-		id := state.IDOf(r.GetWorkload())
+		id, region := state.IDOf(r.GetWorkload()), r.GetPlan().GetRegion()
 		if w := view.Workload(id); w == nil || w.GetDelete() || r.GetPlan().GetGoal() != runwayv1.Goal_GOAL_SERVE {
 			continue
 		}
-		going[r.GetId()] = true
-		at := place{id, r.GetPlan().GetRegion()}
-		places[at] = append(places[at], goal)
-	}
-	for at, taken := range places {
-		least := min(Left(view, at.id, at.region, going), Whole)
-		for _, goal := range taken {
-			switch r := view.Replica(goal.GetReplica()); {
-			case !Counts(view, r):
-				goal.Least = Uncounted
-			case Work(view, r) == 0:
-				goal.Least = Unmissed
-			default:
-				goal.Least = least
-			}
+		if _, known := left[region]; !known {
+			left[region] = min(Left(view, id, region, going), Whole)
+		}
+		switch {
+		case !Counts(view, r):
+			goal.Least = Uncounted
+		case Work(view, r) == 0:
+			goal.Least = Unmissed
+		default:
+			goal.Least = left[region]
 		}
 	}
 }

@@ -116,17 +116,13 @@ func nextGoal(view *state.View, r *runwayv1.Replica) (runwayv1.Goal, string) {
 	}
 }
 
-// replaced tells whether the replica is on a node that was given up while as many as
-// the workload wants serve elsewhere. Until then it is taken back if the node returns.
+// replaced tells whether the replica is on a node that was given up while others do all the
+// work of the workload. Until then it is taken back if the node returns.
 func replaced(view *state.View, r *runwayv1.Replica, w *runwayv1.Workload) bool {
 	if fleet.Counts(view, r) || fleet.Ended(r) {
 		return false
 	}
-	id, region := state.IDOf(w.GetKey()), r.GetPlan().GetRegion()
-	serving := fleet.Select(view.ReplicasOf(id), func(o *runwayv1.Replica) bool {
-		return o.GetPlan().GetRegion() == region && fleet.Serves(view, o)
-	})
-	return len(serving) >= state.Size(view.Wanted(id, region), fleet.SpecOf(view, r))
+	return fleet.Left(view, state.IDOf(w.GetKey()), r.GetPlan().GetRegion(), nil) >= fleet.Whole
 }
 
 // purgeable tells whether nothing can refer to the replica any more: nothing of it

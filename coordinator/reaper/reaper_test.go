@@ -66,6 +66,13 @@ func TestNextGoal(t *testing.T) {
 	nodeDown := func(r *rig) {
 		r.Must(r.t, &runwayv1.SetNodePhase{Node: "n1", Phase: runwayv1.NodePhase_NODE_PHASE_DOWN})
 	}
+	// next lets a replica serve of a revision that is whole with size of them.
+	next := func(r *rig, size uint32) {
+		spec := coordinatortest.Spec()
+		spec.Scale = &runwayv1.ScalePolicy{Min: size, Max: size}
+		r.Must(r.t, coordinatortest.Deploy("d2", "web", spec, 1), coordinatortest.Assign(coordinatortest.Replica("r3", "web", 2, "n2", 20001)),
+			coordinatortest.Report("n2", "r3", running), &runwayv1.ConfirmRoutes{Serving: []string{"r3"}})
+	}
 	for _, row := range []struct {
 		name    string
 		prepare func(*rig)
@@ -91,6 +98,12 @@ func TestNextGoal(t *testing.T) {
 			nodeDown(r)
 			r.report("r2", running, "")
 			r.Must(r.t, &runwayv1.ConfirmRoutes{Serving: []string{"r2"}})
+		}, drain, "its node was down and it was replaced"},
+		{"its node is down and a third of a larger set serves", func(r *rig) { nodeDown(r); next(r, 3) }, serve, ""},
+		{"its node is down and a smaller set serves whole", func(r *rig) {
+			r.Must(r.t, &runwayv1.SetWanted{Workload: coordinatortest.Key("web"), Region: coordinatortest.Region, Count: 3, Writer: "alice"})
+			nodeDown(r)
+			next(r, 1)
 		}, drain, "its node was down and it was replaced"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
