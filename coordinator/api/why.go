@@ -10,7 +10,6 @@ import (
 
 	"github.com/runway-platform/runway/coordinator/caller"
 	"github.com/runway-platform/runway/coordinator/fleet"
-	"github.com/runway-platform/runway/coordinator/presence"
 	"github.com/runway-platform/runway/coordinator/state"
 	"github.com/runway-platform/runway/proto/code"
 	runwayv1 "github.com/runway-platform/runway/proto/runway/v1"
@@ -27,14 +26,18 @@ func (s serviceService) Why(ctx context.Context, request *runwayv1.WhyRequest) (
 		return nil, err
 	}
 	deployment := presentDeployment(view, workload)
-	causes := chain(view, workload, deployment, s.config.Recent(state.IDOf(workload.GetKey())))
-	service := serviceView(view, caller.From(ctx), workload)
-	return &runwayv1.WhyResponse{Summary: summary(service, causes, onTheWay(view, workload)), Causes: causes, Deployment: deployment}, nil
+	causes, seen := chain(view, workload, deployment), trafficCauses(s.config.Recent(state.IDOf(workload.GetKey())))
+	answer := &runwayv1.WhyResponse{
+		Summary: summary(serviceView(view, caller.From(ctx), workload), causes, onTheWay(view, workload), seen), Deployment: deployment,
+	}
+	all := slices.Concat(causes, seen)
+	answer.Causes = all[:min(len(all), maxCauses)]
+	return answer, nil
 }
 
-// chain collects what is wrong, from what the user asked down to the machines, and at last
-// what is seen from outside. The same cause on several replicas is told once.
-func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.Deployment, served presence.Traffic) []*runwayv1.Cause {
+// chain collects what is wrong, from what the user asked down to the machines. The same
+// cause on several replicas is told once.
+func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.Deployment) []*runwayv1.Cause {
 	var causes []*runwayv1.Cause
 	add := func(cause *runwayv1.Cause) {
 		if cause == nil || len(causes) >= maxCauses {
@@ -65,9 +68,6 @@ func chain(view *state.View, workload *runwayv1.Workload, deployment *runwayv1.D
 		add(cause)
 	}
 	add(ingressCause(view, presentRevision(view, workload).GetSpec()))
-	for _, cause := range trafficCauses(served) {
-		add(cause)
-	}
 	return causes
 }
 
@@ -146,20 +146,26 @@ func ingressCause(view *state.View, spec *runwayv1.RevisionSpec) *runwayv1.Cause
 	}
 }
 
-// summary is one line: healthy, under way, or what is wrong.
-func summary(service *runwayv1.ServiceView, causes []*runwayv1.Cause, onTheWay string) string {
+// summary is one line: what is wrong, under way, seen from outside, or healthy.
+func summary(service *runwayv1.ServiceView, causes []*runwayv1.Cause, onTheWay string, seen []*runwayv1.Cause) string {
 	counts := fmt.Sprintf("%d of %d replicas ready, %d serving", service.GetReady(), service.GetWanted(), service.GetServing())
 	deployment := service.GetDeployment()
 	switch {
 	case service.GetWorkload().GetDelete():
 		return "being deleted: " + counts
 	case len(causes) > 0:
-		return fmt.Sprintf("%s %s (%s)", causes[0].GetCode(), causes[0].GetSummary(), counts)
+		return worst(causes, counts)
 	case deployment != nil && !state.Ended(deployment.GetStatus().GetPhase()):
 		return fmt.Sprintf("deployment of revision %d is under way: %s%s", deployment.GetSpec().GetRevision(), counts, onTheWay)
 	case service.GetReady() < service.GetWanted():
 		return "replicas are being made: " + counts + onTheWay
+	case len(seen) > 0:
+		return worst(seen, counts)
 	default:
 		return "healthy: " + counts
 	}
+}
+
+func worst(causes []*runwayv1.Cause, counts string) string {
+	return fmt.Sprintf("%s %s (%s)", causes[0].GetCode(), causes[0].GetSummary(), counts)
 }

@@ -55,6 +55,39 @@ func TestWhy_OfRequests(t *testing.T) {
 	}
 }
 
+// What is seen from outside is told, and does not hide how far a deployment or the replicas
+// that are missing are.
+func TestWhy_OfRequestsWhileReplicasAreMade(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		change  func(b *bench)
+		summary string
+	}{
+		{"a deployment", func(b *bench) { b.deploy("own", "web") }, "deployment of revision 2 is under way: 1 of 1 replicas ready, 1 serving"},
+		{"one replica more", func(b *bench) {
+			b.state.Must(t, &runwayv1.SetWanted{Workload: key("own", "web"), Region: coordinatortest.Region, Count: 2, Writer: "alice"})
+		}, "replicas are being made: 1 of 2 replicas ready, 1 serving"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := healthyWeb(t)
+			test.change(b)
+			b.served(key("own", "web"), 1, 999, 1, time.Millisecond)
+			answer, err := runwayv1.NewServicesClient(b.as(viewer)).Why(testContext(t), &runwayv1.WhyRequest{Workload: key("own", "web")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer.GetSummary() != test.summary {
+				t.Errorf("summary %q, want %q", answer.GetSummary(), test.summary)
+			}
+			if causes := answer.GetCauses(); len(causes) != 1 || causes[0].GetCode() != string(code.RequestsFail) {
+				t.Errorf("causes %v, want the request that failed", causes)
+			}
+		})
+	}
+}
+
 // A replica that is not ready yet and has no cause says how far it is.
 func TestWhy_OfPendingReplicas(t *testing.T) {
 	t.Parallel()
