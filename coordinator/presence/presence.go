@@ -75,6 +75,8 @@ type Presence struct {
 	acks    map[string]Ack
 	tallies tallies
 	recent  map[state.WorkloadID]*recent
+	// swept is the slot in which recent was looked through for room last.
+	swept   time.Time
 	changed chan struct{}
 }
 
@@ -95,7 +97,7 @@ func (p *Presence) Reset(now time.Time) {
 	p.acks = map[string]Ack{}
 	p.tallies.end()
 	p.tallies = newTallies()
-	p.recent = map[state.WorkloadID]*recent{}
+	p.recent, p.swept = map[state.WorkloadID]*recent{}, time.Time{}
 	p.wake()
 }
 

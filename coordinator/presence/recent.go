@@ -60,10 +60,15 @@ func (p *Presence) lately(id state.WorkloadID, sample *runwayv1.WorkloadStats, c
 	r.slotAt(now).add(sample)
 }
 
-// forgetIdle drops the workloads that nobody asked for lately.
+// forgetIdle drops the workloads that nobody asked for lately. Traffic is forgotten by slots,
+// so that a second look within one would find no more.
 func (p *Presence) forgetIdle(now time.Time) {
+	if p.swept.Equal(now.Truncate(slot)) {
+		return
+	}
+	p.swept = now.Truncate(slot)
 	for id, r := range p.recent {
-		if r.slots = r.present(now); len(r.slots) == 0 {
+		if r.forgetOld(now); len(r.slots) == 0 {
 			delete(p.recent, id)
 		}
 	}
@@ -71,7 +76,7 @@ func (p *Presence) forgetIdle(now time.Time) {
 
 // slotAt returns the slot of a time, a new one when the last is over.
 func (r *recent) slotAt(now time.Time) *recentSlot {
-	r.slots = r.present(now)
+	r.forgetOld(now)
 	start := now.Truncate(slot)
 	if n := len(r.slots); n == 0 || r.slots[n-1].start.Before(start) {
 		r.slots = append(r.slots, recentSlot{start: start, Traffic: Traffic{Latency: make([]uint64, len(runwayv1.LatencyBounds())+1)}})
@@ -79,9 +84,9 @@ func (r *recent) slotAt(now time.Time) *recentSlot {
 	return &r.slots[len(r.slots)-1]
 }
 
-// present are the slots that lie within the window.
-func (r *recent) present(now time.Time) []recentSlot {
-	return slices.DeleteFunc(r.slots, func(s recentSlot) bool { return s.start.Before(now.Add(-RecentWindow)) })
+// forgetOld drops the slots that begin before the window.
+func (r *recent) forgetOld(now time.Time) {
+	r.slots = slices.DeleteFunc(r.slots, func(s recentSlot) bool { return s.start.Before(now.Add(-RecentWindow)) })
 }
 
 func (t *Traffic) add(sample *runwayv1.WorkloadStats) {
@@ -117,7 +122,7 @@ func (p *Presence) recentAt(id state.WorkloadID, now time.Time) Traffic {
 	if r == nil {
 		return sum
 	}
-	r.slots = r.present(now)
+	r.forgetOld(now)
 	for _, s := range r.slots {
 		sum.Requests, sum.Failed, sum.Unserved = sum.Requests+s.Requests, sum.Failed+s.Failed, sum.Unserved+s.Unserved
 		for i, n := range s.Latency {

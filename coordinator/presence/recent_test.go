@@ -86,6 +86,31 @@ func TestRecent_IsBounded(t *testing.T) {
 	}
 }
 
+// Everybody's beats wait while the memory is looked through for room: a slot in which there
+// was none has none to its end, however many more workloads come.
+func TestRecent_IsLookedThroughOnceInASlot(t *testing.T) {
+	t.Parallel()
+	p := New()
+	sample := &runwayv1.WorkloadStats{Revision: 1, Responses: []uint64{0, 1}}
+	for i := range maxRecent + 1 {
+		lately(p, state.WorkloadID(fmt.Sprintf("s/%d/production", i)), start, sample)
+	}
+	for id := range p.recent {
+		p.recent[id] = new(recent) // idle, so that the next look drops it
+	}
+	end := start.Truncate(slot).Add(slot)
+	for at := start; at.Before(end); at = at.Add(time.Second) {
+		lately(p, web, at, sample)
+	}
+	if len(p.recent) != maxRecent || p.recent[web] != nil {
+		t.Errorf("%d workloads are remembered in the same slot, want %d: it was looked through again", len(p.recent), maxRecent)
+	}
+	lately(p, web, end, sample)
+	if len(p.recent) != 1 || p.recent[web] == nil {
+		t.Errorf("%d workloads are remembered in the next slot, want the new one", len(p.recent))
+	}
+}
+
 func TestQuantile_IsUnknownWithoutRequestsAndAboveAll(t *testing.T) {
 	t.Parallel()
 	counts := make([]uint64, len(runwayv1.LatencyBounds())+1)
