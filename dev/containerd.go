@@ -35,6 +35,9 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 // cluster lives, because its replicas run in that containerd: another one that is
 // found later would start them twice. system is the distribution's socket.
 func (c Config) containerdSocket(ctx context.Context, system string) (string, []string, error) {
+	if err := c.noteFolders(shimFolders); err != nil {
+		return "", nil, err
+	}
 	socket, err := c.chooseContainerd(ctx, system)
 	if err != nil || socket != c.ownContainerd() {
 		return socket, nil, err
@@ -92,9 +95,6 @@ func (c Config) prepareContainerd(system string) ([]string, error) {
 	dir := c.path("containerd")
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
-	}
-	if err := c.noteContainerdRun(); err != nil {
-		return nil, fmt.Errorf("note state of %s: %w", containerdRun, err)
 	}
 	config := fmt.Sprintf(containerdConfig, dir+"/root", dir+"/state", c.ownContainerd())
 	path := dir + "/config.toml"

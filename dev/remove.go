@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -117,24 +118,23 @@ func (c Config) removeNode(ctx context.Context, file string) error {
 	return nil
 }
 
-// containerdRun is where shims keep their sockets, whatever the daemon's own state
-// directory is.
-const containerdRun = "/run/containerd"
-
-// noteContainerdRun remembers that the directory was not there before.
-func (c Config) noteContainerdRun() error {
-	if _, err := os.Stat(containerdRun); err == nil {
-		return nil
-	}
-	return os.WriteFile(c.path("containerd", "made-run"), nil, 0o644)
-}
-
+// removeContainerdRun removes what shims of the cluster's containerds have left: all of it
+// when nobody had any before and the containerd was the cluster's own, else what is ours.
 func (c Config) removeContainerdRun() error {
-	if _, err := os.Stat(c.path("containerd", "made-run")); err != nil {
-		return nil
-	}
-	if inUse, err := containerdRunInUse(); err != nil || inUse {
+	made, err := c.madeFolders()
+	if err != nil {
 		return err
+	}
+	chosen, err := c.chosenContainerd()
+	if err != nil {
+		return err
+	}
+	inUse, err := containerdRunInUse()
+	if err != nil {
+		return err
+	}
+	if inUse || chosen != c.ownContainerd() || !slices.Contains(made, containerdRun) {
+		return c.removeFolders()
 	}
 	if err := unmountBelow(containerdRun); err != nil {
 		return err

@@ -126,18 +126,22 @@ func (r *Runtime) removeNerdctl() error {
 	return nil
 }
 
-// removeEmptyFolders removes the folders that containerd and its shims make once and leave. One that is not empty serves
-// somebody else.
+// removeEmptyFolders removes what containerd and its shims keep of the namespace. One that is not empty serves another agent.
 func (r *Runtime) removeEmptyFolders() error {
-	shims := filepath.Dir(runcStates)
-	for _, folder := range []string{
-		filepath.Join(r.config.StateDir, bundles, r.config.Namespace), filepath.Join(r.config.RootDir, bundles, r.config.Namespace),
-		filepath.Join(runcStates, r.config.Namespace), runcStates, filepath.Join(shims, "s"), filepath.Join(shims, "fifo"), shims,
-	} {
+	for _, folder := range r.namespaceFolders() {
 		err := unix.Rmdir(folder)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
 			return fmt.Errorf("remove folder %q: %w", folder, err)
 		}
 	}
 	return nil
+}
+
+// namespaceFolders are made once for the namespace, and left. Those above them belong to all containerds of the machine, one of
+// which may be about to use them.
+func (r *Runtime) namespaceFolders() []string {
+	return []string{
+		filepath.Join(r.config.StateDir, bundles, r.config.Namespace), filepath.Join(r.config.RootDir, bundles, r.config.Namespace),
+		filepath.Join(runcStates, r.config.Namespace),
+	}
 }

@@ -40,6 +40,9 @@ func TestRuntime_RemoveLeavesNothing(t *testing.T) {
 			t.Errorf("folder %q: %v, want it gone", folder, err)
 		}
 	}
+	if _, err := os.Stat("/run/containerd/runc"); err != nil {
+		t.Errorf("the folder of all containerds of the machine: %v, want it left alone", err)
+	}
 }
 
 // A node that is removed must not take its neighbour's images, logs and start times along.
